@@ -38,7 +38,7 @@ def decode(path: Path, pairs: int, tokens: int) -> None:
 
     ours = backend(path)
     list(iterate_sync(ours.stream(ask(PROMPT, 2))))
-    model = loaded.resident("gguf", path).model
+    model = loaded.model_entry("gguf", path).model
     p = xllamacpp.CommonParams()
     p.model.path, p.n_ctx, p.n_parallel, p.n_batch, p.n_ubatch = str(path), model.context, 1, 256, 256
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = model.threads

@@ -266,20 +266,24 @@ def limit(path: Path, rows: int, new: int) -> dict[str, Any]:
     """Arithmetic and memory of this machine, and the least time that the rows need by each."""
     import torch
 
-    from fmnb.engines.torch.llama_config import of_gguf
+    from fmnb.engines.torch.llama_config import from_gguf
     from fmnb.engines.weights import gguf
 
     torch.set_num_threads(int(os.environ["FMNB_THREADS"]))
-    s = of_gguf(gguf.read(path))
+    s = from_gguf(gguf.read(path))
     assert s is not None
-    blocks = s.layers * (s.width * s.head * (s.heads + 2 * s.groups) + s.heads * s.head * s.width + 3 * s.width * s.hidden)
-    head = s.width * s.vocabulary
+    blocks = s.num_layers * (
+        s.hidden_size * s.head_dim * (s.num_heads + 2 * s.num_kv_heads)
+        + s.num_heads * s.head_dim * s.hidden_size
+        + 3 * s.hidden_size * s.intermediate_size
+    )
+    head = s.hidden_size * s.vocab_size
     ids = prompts(path, rows)
     cut = shared(ids)
     read = cut + sum(len(i) - cut for i in ids)
     tokens = read + rows * (new - 1)
     attended = cut * cut / 2 + sum((len(i) - cut + new) * (cut + (len(i) - cut + new) / 2) for i in ids)
-    work = 2 * blocks * tokens + 2 * head * rows * new + 4 * s.layers * s.heads * s.head * attended
+    work = 2 * blocks * tokens + 2 * head * rows * new + 4 * s.num_layers * s.num_heads * s.head_dim * attended
     moved = 2 * (blocks + head) * new  # 16 bits a weight, once a step
 
     def best(f: Callable[[], Any], n: int) -> float:

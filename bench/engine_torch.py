@@ -30,7 +30,7 @@ from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
 from fmnb.engines.torch.backend import backend
 from fmnb.engines.torch.model import load
-from fmnb.engines.torch.precision import Form
+from fmnb.engines.torch.precision import Precision
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea."
 QUESTIONS = [
@@ -225,25 +225,25 @@ def agreement(path: Path, tokens: int) -> None:
     """Each rounded form, led along the answers of the exact one."""
     import torch
 
-    def opened(how: Form) -> Any:
+    def opened(how: Precision) -> Any:
         return load(path, how, 512, lambda event: None, lambda: False)
 
     def led(model: Any, ids: list[int], along: list[int] | None) -> list[int]:
         """The likeliest tokens, after its own answer so far or after the one it is led along."""
-        logits, _ = model.read(ids, lambda: False, True, lambda done: None)
+        logits, _ = model.prefill(ids, lambda: False, True, lambda done: None)
         out: list[int] = []
         for i in range(tokens):
             out.append(int(logits.argmax()))
-            logits = model.step(out[-1] if along is None else along[i], len(ids) + i)
+            logits = model.decode(out[-1] if along is None else along[i], len(ids) + i)
         return out
 
     with torch.inference_mode():
-        exact = opened(Form("float32", "none", "cpu"))
+        exact = opened(Precision("float32", "none", "cpu"))
         ids = [exact.tokenizer.prompt([{"role": "user", "content": q}], {}) for q in QUESTIONS]
         answers = [led(exact, i, None) for i in ids]
         exact.close()
         for quant in ("none", "int8", "int4"):
-            model = opened(Form("bfloat16", quant, "cpu"))
+            model = opened(Precision("bfloat16", quant, "cpu"))
             got = [led(model, i, a) for i, a in zip(ids, answers, strict=True)]
             same = sum(x == y for a, b in zip(answers, got, strict=True) for x, y in zip(a, b, strict=True))
             say(f"agreement bfloat16 {quant}", tokens=tokens * len(ids), share=round(same / (tokens * len(ids)), 4))

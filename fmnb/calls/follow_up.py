@@ -12,7 +12,7 @@ from ..core.labels import with_label
 from ..core.repetition import REASON as LOOP
 from ..core.response import Response
 from ..core.types import Message, Text
-from ..engines.constrained.decoder import CUT
+from ..engines.constrained.decoder import CLOSED_AT_LIMIT
 from ..prompts.rendered import Rendered
 from ..schemas.validate import parse
 from .call import Options, PreparedCall
@@ -84,7 +84,7 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
     if response is None or not response.text:
         raise UsageError("The last answer has no text to continue", hint="`%fm retry` asks again.")
     if response.finish_reason == "stop" or (response.finish_reason == "length" and response.data is not None):
-        if closed := next((n for n in response.notes if n.startswith(CUT)), ""):
+        if closed := next((n for n in response.notes if n.startswith(CLOSED_AT_LIMIT)), ""):
             seen, _, todo = closed.partition(": ")
             raise UsageError("The last answer is complete, so it cannot be continued", detail=seen, hint=f"{todo}.")
         raise UsageError(

@@ -136,7 +136,7 @@ def _locked(e: Entry) -> Entry:
 
 def _local() -> Iterator[Entry]:
     """Weights: all known ones, and others in the models folder."""
-    in_memory = {str(m.path): m for m in residents.loaded()}
+    in_memory = {str(m.path): m for m in residents.loaded_models()}
     here = {str(d.path): d for d in weights.downloaded()}
     shown = set()
     for name in weights.known_names():
@@ -179,7 +179,7 @@ def _located(source: str) -> Path | None:
         return None
 
 
-def _with_file(e: Entry, path: Path | None, here: dict[str, weights.DownloadedModel], in_memory: dict[str, residents.Loaded]) -> Entry:
+def _with_file(e: Entry, path: Path | None, here: dict[str, weights.DownloadedModel], in_memory: dict[str, residents.LoadedModel]) -> Entry:
     """Facts about local weights, read from their files."""
     if path is None:
         return e

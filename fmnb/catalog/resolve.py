@@ -204,7 +204,7 @@ def makes_vectors(path: Any) -> bool:
     if (path / "modules.json").is_file():
         return True
     try:
-        return bool(about := folder.config(path)) and not folder.kind(about)
+        return bool(about := folder.config(path)) and not folder.model_kind(about)
     except ModelError:
         return True
 

@@ -78,7 +78,7 @@ class LoopDetector:
         self._dropped = 0  # characters that are no longer examined
         self._looked = self._counted_at = 0
         self._fences = 0
-        self.cut = self.found = -1
+        self.cut_at = self.detected_at = -1
 
     def add(self, new: str) -> bool:
         """Add text; True once it is in a loop.
@@ -87,19 +87,19 @@ class LoopDetector:
         (False, False, True)
         """
         self._text += new
-        if self.cut < 0 and len(self._text) - self._looked >= self._least.step:
+        if self.cut_at < 0 and len(self._text) - self._looked >= self._least.step:
             self._look()
             self._looked = len(self._text)
-            self.found = self._dropped + len(self._text) if self.cut >= 0 else -1
+            self.detected_at = self._dropped + len(self._text) if self.cut_at >= 0 else -1
             if len(self._text) > 2 * _KEPT:
                 drop = len(self._text) - _KEPT
                 self._fences += self._text[:drop].count("```")
                 self._text, self._dropped, self._looked = self._text[drop:], self._dropped + drop, self._looked - drop
                 self._counted_at -= drop
-        return self.cut >= 0
+        return self.cut_at >= 0
 
     @property
-    def certain(self) -> int:
+    def certain_length(self) -> int:
         """Length of the text that is kept in any case; what may begin a repetition is not certain."""
         end = max(0, len(self._text) - self._least.tail - self._least.step)
         if (found := next(find_cycles(self._text, self._least.tail, _LONGEST), None)) is not None:
@@ -110,7 +110,7 @@ class LoopDetector:
         text = self._text
         for found in find_cycles(text, self._least.tail, _LONGEST):
             if self._exact(found):
-                self.cut = self._dropped + _boundary(text, found.start, found.start + found.period)
+                self.cut_at = self._dropped + _boundary(text, found.start, found.start + found.period)
                 return
         if len(text) - self._counted_at < self._least.recount:
             return
@@ -121,7 +121,7 @@ class LoopDetector:
         for found in find_cycles(lower if len(lower) == len(plain) else plain, self._least.tail, _COUNTED):
             if self._is_counted(plain[found.start :], found):
                 start, end = places[found.start], places[found.start + found.period]
-                self.cut = self._dropped + _boundary(text, base + start, base + end)
+                self.cut_at = self._dropped + _boundary(text, base + start, base + end)
                 return
 
     def _exact(self, found: Cycle) -> bool:
@@ -285,7 +285,7 @@ def _find_loop(text: str) -> int:
     for at in range(0, len(text), _PIECE):
         if loop.add(text[at : at + _PIECE]):
             break
-    return loop.found
+    return loop.detected_at
 
 
 _PIECE = 2 * ANSWER.step

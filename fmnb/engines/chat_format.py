@@ -9,13 +9,13 @@ from ..core.errors import BadRequestError
 from ..core.types import File, Image, Message, Request, ToolCall, ToolResult
 
 
-def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
+def chat_messages(m: Message, images: bool = False) -> list[dict[str, Any]]:
     """A message in the format of chat templates; each tool result becomes a separate message.
 
     Raises BadRequestError for files, and for images unless the caller inserts them (`images`).
 
     >>> from fmnb.core.types import message
-    >>> wire(message("user", "hi"))
+    >>> chat_messages(message("user", "hi"))
     [{'role': 'user', 'content': 'hi'}]
     """
     if pictures := [p for p in m.parts if isinstance(p, File) or (isinstance(p, Image) and not images)]:
@@ -37,11 +37,11 @@ def wire(m: Message, images: bool = False) -> list[dict[str, Any]]:
     return [out]
 
 
-def begun(request: Request) -> tuple[Request, str]:
+def split_answer_prefix(request: Request) -> tuple[Request, str]:
     """The request without the started answer in its last message, and that answer's text ("" if none).
 
     >>> from fmnb.core.types import message
-    >>> begun(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]
+    >>> split_answer_prefix(Request("m", (message("user", "Count."), message("assistant", "1, 2"))))[1]
     '1, 2'
     """
     *turns, last = request.messages or (None,)

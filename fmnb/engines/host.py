@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..core.errors import InsufficientMemoryError, SettingsError
 
-_FRESH = 10.0  # seconds for which a measured load counts as current
-_SAMPLE = 0.03  # seconds to measure if there is no earlier reading
+_MAX_READING_AGE = 10.0  # seconds for which a measured load counts as current
+_SAMPLE_SECONDS = 0.03  # seconds to measure if there is no earlier reading
 
 
 def available_memory() -> int | None:
@@ -84,7 +84,7 @@ def has_gpu() -> bool:
 
 
 def check_fits(name: str, need: int, purpose: str) -> None:
-    """Raise InsufficientMemoryError if `need` bytes are not available; `what` describes their purpose."""
+    """Raise InsufficientMemoryError if `need` bytes are not available for `purpose`."""
     have = available_memory()
     if have is not None and need > have:
         raise InsufficientMemoryError(
@@ -128,22 +128,22 @@ def threads() -> tuple[int, str]:
             raise SettingsError("FMNB_THREADS is not a number of threads", detail=repr(chosen), hint="Set it to 1 or more, or unset it.")
         return int(chosen), ""
     have = cores()
-    free = max(1, min(have, round(have - others_busy())))
+    free = max(1, min(have, round(have - busy_cores())))
     return free, "" if free == have else f"machine busy: {free} thread{'s' if free > 1 else ''}"
 
 
 _last: tuple[float, float, float] | None = None
 
 
-def others_busy() -> float:
+def busy_cores() -> float:
     """The number of cores that other processes use, measured since the last call; 0.0 if unknown."""
     global _last
     before, now = _last, _times()
     if now is None:
         return 0.0
-    if before is None or not 0.1 < now[0] - before[0] < _FRESH:
+    if before is None or not 0.1 < now[0] - before[0] < _MAX_READING_AGE:
         before = now
-        time.sleep(_SAMPLE)
+        time.sleep(_SAMPLE_SECONDS)
         now = _times() or now
     _last = now
     span = now[0] - before[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.types import Request
 
-MOST = 256  # labels: for a schema with more, the answer is generated
+MAX_LABELS = 256  # labels: for a schema with more, the answer is generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def labels(schema: dict[str, Any] | None) -> Labels | None:
     if schema.get("required") != [name]:
         return None
     values = _values(kind, schema)
-    if values is None or not 1 <= len(values) <= MOST:
+    if values is None or not 1 <= len(values) <= MAX_LABELS:
         return None
     texts = tuple(json.dumps({name: v}, ensure_ascii=False) for v in values)
     names = tuple(v if isinstance(v, str) else json.dumps(v) for v in values)
@@ -62,10 +62,10 @@ def _values(kind: Any, schema: dict[str, Any]) -> list[Any] | None:
     return None
 
 
-def normed(scores: Sequence[float]) -> list[float]:
+def log_softmax(scores: Sequence[float]) -> list[float]:
     """Normalize scores to the log-probabilities of one choice.
 
-    >>> [round(math.exp(p), 2) for p in normed([1.0, 1.0])]
+    >>> [round(math.exp(p), 2) for p in log_softmax([1.0, 1.0])]
     [0.5, 0.5]
     """
     top = max(scores)
@@ -73,11 +73,11 @@ def normed(scores: Sequence[float]) -> list[float]:
     return [s - z for s in scores]
 
 
-def drawn(scores: Sequence[float], request: Request) -> int:
+def sample_label(scores: Sequence[float], request: Request) -> int:
     """The index of a label sampled with the request's temperature.
 
     With a seed, the same request gets the same label; different rows are sampled independently.
     """
     generator = random.Random(None if request.seed is None else f"{request.seed} {request.sample} {request.fingerprint()}")
-    logprobs = normed([s / max(request.temperature or 0.0, 1e-3) for s in scores])
+    logprobs = log_softmax([s / max(request.temperature or 0.0, 1e-3) for s in scores])
     return generator.choices(range(len(scores)), [math.exp(s) for s in logprobs])[0]

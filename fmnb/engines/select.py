@@ -9,7 +9,7 @@ from . import host
 from .llamacpp.backend import LlamaBackend
 from .torch import llama_config
 from .torch.backend import backend as torch_backend
-from .torch.precision import usual_memory
+from .torch.precision import default_memory
 from .weights import gguf_tokenizer
 
 NOTE = "rows run together on torch, not on llama.cpp"
@@ -25,8 +25,8 @@ def for_rows(backend: Backend) -> Backend:
     if not isinstance(backend, LlamaBackend) or backend.info.name.startswith("gguf:"):
         return backend
     head = backend.head
-    able = find_spec("torch") and find_spec("tokenizers") and gguf_tokenizer.known(head) and llama_config.of_gguf(head)
+    able = find_spec("torch") and find_spec("tokenizers") and gguf_tokenizer.is_supported(head) and llama_config.from_gguf(head)
     free = host.available_memory()
-    if not able or (free is not None and usual_memory(head.path) > free):
+    if not able or (free is not None and default_memory(head.path) > free):
         return backend
     return torch_backend(head.path, backend.info.name, NOTE)

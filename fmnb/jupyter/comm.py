@@ -140,12 +140,14 @@ def send_state() -> None:
         return
     from ..catalog.weights import display_name
     from ..engines.host import process_memory
-    from ..engines.loaded import loaded
+    from ..engines.loaded import loaded_models
     from ..limits.budget import budget
 
     model, by = default_model()
     b = budget()
-    models = [{"name": display_name(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded()]
+    models = [
+        {"name": display_name(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded_models()
+    ]
     send(
         "state",
         model=model,

@@ -23,8 +23,8 @@ def fed(text: str, size: int) -> LoopDetector:
 @pytest.mark.parametrize("size", [1, 4, 60])
 @pytest.mark.parametrize("name", MEANT)
 def test_what_is_meant_is_let_through(name, size):
-    assert fed("Here it is:\n\n" + MEANT[name], size).cut == -1
-    assert fed(MEANT[name], size).cut == -1
+    assert fed("Here it is:\n\n" + MEANT[name], size).cut_at == -1
+    assert fed(MEANT[name], size).cut_at == -1
 
 
 @pytest.mark.parametrize("size", [1, 4, 60])
@@ -32,7 +32,7 @@ def test_what_is_meant_is_let_through(name, size):
 def test_a_loop_is_found_and_cut_after_its_first_time(name, size):
     before, text = "It shows the weather. Then:\n", LOOPS[name]
     loop = fed(before + text, size)
-    assert len(before) < loop.cut < len(before) + max(120, len(text) // 4)
+    assert len(before) < loop.cut_at < len(before) + max(120, len(text) // 4)
 
 
 class Endless:

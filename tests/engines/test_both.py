@@ -38,7 +38,7 @@ def test_the_card_tells_what_the_file_says_and_loads_nothing(backend, embedded_p
     assert (info.name, info.host, info.local, info.context, info.chat) == ("embedded", "local", True, 8192, True)
     assert (info.price_in, info.price_out, info.license) == (0.0, 0.0, "apache-2.0")
     assert info.size == embedded_path.stat().st_size < info.memory
-    assert loaded.loaded() == []
+    assert loaded.loaded_models() == []
 
 
 def test_a_seed_repeats_a_sampled_answer_and_another_sample_differs(model, monkeypatch):

@@ -28,7 +28,7 @@ def test_a_process_holds_the_memory_it_touches():
 
 def test_cores_that_others_keep_busy_are_not_used(monkeypatch):
     monkeypatch.delenv("FMNB_THREADS", raising=False)
-    monkeypatch.setattr(host, "_SAMPLE", 0.5)
+    monkeypatch.setattr(host, "_SAMPLE_SECONDS", 0.5)
     monkeypatch.setattr(host, "_last", None)
     spin = "while True: pass"
     others = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(2 * host.cores())]

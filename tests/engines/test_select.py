@@ -65,7 +65,7 @@ def test_without_torch_rows_stay_on_llama_cpp(model, monkeypatch, lacking):
 
 
 def test_a_family_that_torch_does_not_know_stays(model, monkeypatch):
-    monkeypatch.setattr(rows_engine.llama_config, "of_gguf", lambda head: None)
+    monkeypatch.setattr(rows_engine.llama_config, "from_gguf", lambda head: None)
     assert for_rows(model) is model
 
 

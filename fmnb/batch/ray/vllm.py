@@ -20,7 +20,7 @@ from ...core.errors import FmnbError, ModelError
 from ...core.events import Event, Failed, Finished, TextDelta, UsageReported
 from ...core.optional import require
 from ...core.types import Request, Usage
-from ...engines.chat_format import plain_text, wire
+from ...engines.chat_format import chat_messages, plain_text
 from ...engines.weights import folder
 from ..scheduler import CompletedCall, WorkItem
 from .start import is_client, suppress_stderr
@@ -47,7 +47,7 @@ def weights_for(ray: Any, call: Call) -> Path | None:
         return None
     if _is_label_choice(request):
         return None
-    return path if folder.kind(folder.config(path)) == "causal" else None
+    return path if folder.model_kind(folder.config(path)) == "causal" else None
 
 
 def generate(ray: Any, weights: Path, items: Sequence[WorkItem]) -> Iterator[list[CompletedCall]]:
@@ -124,7 +124,7 @@ def _row(request: Request, chat: bool) -> dict[str, Any]:
         params["seed"] = request.seed
     if request.schema is not None:
         params["structured_outputs"] = {"json": json.dumps(request.schema)}
-    messages = [w for m in request.messages for w in wire(m)]
+    messages = [w for m in request.messages for w in chat_messages(m)]
     return {"sampling_params": params, **({"messages": messages} if chat else {"prompt": plain_text(messages)})}
 
 

@@ -4,10 +4,10 @@ A schema with bounded strings, lists and recursion describes a regular language.
 of a prefix are the derivative of its expression with respect to that prefix (Brzozowski 1964), so
 decoding can be inspected, redirected and closed after any character, in the same way on all engines.
 
-Expressions are interned: equal ones are the same object. `least` is the length in bytes of the
-shortest text, `closing` an upper bound on the length of texts of the `closed` expression. A number,
-a label or a string with a format is a `scalar`: shorter ones are different values, so `closed`
-keeps all of them, and `high` bytes are reserved for it.
+Expressions are interned: equal ones are the same object. `min_bytes` is the length in bytes of the
+shortest text, `closing_bytes` an upper bound for the texts of `shortest_completions`. A number,
+a label or a string with a format is a `scalar`: shorter ones are different values, so all its texts
+are kept, and `high` bytes are reserved for it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 INFINITE = 1 << 40
-_MOST_REPEATS = 2000  # the limit of llama.cpp for one repetition; larger ones are reduced to it
-CHOICES = 32  # bytes by which an alternative may exceed the shortest one and stay open near the limit
+_MAX_REPEATS = 2000  # the limit of llama.cpp for one repetition; larger ones are reduced to it
+SPREAD = 32  # bytes by which an alternative may exceed the shortest one and stay open near the limit
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -38,35 +38,35 @@ class Expression:
     parts: tuple[Expression, ...] = ()
     low: int = 0
     high: int = 0
-    least: int = 0
-    closing: int = 0
-    lean: int = 0  # like `least`, including the bytes reserved for scalars
-    empty: bool = field(default=False)  # whether it matches the empty text
+    min_bytes: int = 0
+    closing_bytes: int = 0
+    reserved_bytes: int = 0  # like `min_bytes`, including the bytes reserved for scalars
+    nullable: bool = field(default=False)  # whether it matches the empty text
 
     def __repr__(self) -> str:
         return f"Expression({as_regex(self)!r})"
 
 
-_known: WeakValueDictionary[tuple[Any, ...], Expression] = WeakValueDictionary()
+_interned: WeakValueDictionary[tuple[Any, ...], Expression] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def _made(kind: str, key: Any, **fields: Any) -> Expression:
+def _intern(kind: str, key: Any, **fields: Any) -> Expression:
     full = (kind, key)
     with _lock:
-        expression = _known.get(full)
+        expression = _interned.get(full)
         if expression is None:
-            expression = _known[full] = Expression(kind, **fields)
+            expression = _interned[full] = Expression(kind, **fields)
         return expression
 
 
-NONE = Expression("none", least=INFINITE, closing=INFINITE, lean=INFINITE)
+NONE = Expression("none", min_bytes=INFINITE, closing_bytes=INFINITE, reserved_bytes=INFINITE)
 
 
 def lit(text: str) -> Expression:
     """A literal text."""
     size = len(text.encode("utf-8", "replace"))
-    return _made("lit", text, text=text, least=size, closing=size, lean=size, empty=not text)
+    return _intern("lit", text, text=text, min_bytes=size, closing_bytes=size, reserved_bytes=size, nullable=not text)
 
 
 EMPTY = lit("")
@@ -85,7 +85,7 @@ def chars(ranges: Iterable[tuple[int, int]]) -> Expression:
     if len(joined) == 1 and joined[0][0] == joined[0][1]:
         return lit(chr(joined[0][0]))
     least, most = _utf8(joined[0][0]), _utf8(joined[-1][1])
-    return _made("chars", tuple(joined), ranges=tuple(joined), least=least, closing=most, lean=least)
+    return _intern("chars", tuple(joined), ranges=tuple(joined), min_bytes=least, closing_bytes=most, reserved_bytes=least)
 
 
 def _utf8(code: int) -> int:
@@ -105,14 +105,14 @@ def seq(*parts: Expression) -> Expression:
                 flat.append(q)
     if len(flat) < 2:
         return flat[0] if flat else EMPTY
-    return _made(
+    return _intern(
         "seq",
         tuple(map(id, flat)),
         parts=tuple(flat),
-        least=sum(p.least for p in flat),
-        closing=sum(p.closing for p in flat),
-        lean=sum(p.lean for p in flat),
-        empty=all(p.empty for p in flat),
+        min_bytes=sum(p.min_bytes for p in flat),
+        closing_bytes=sum(p.closing_bytes for p in flat),
+        reserved_bytes=sum(p.reserved_bytes for p in flat),
+        nullable=all(p.nullable for p in flat),
     )
 
 
@@ -126,15 +126,15 @@ def alt(*options: Expression) -> Expression:
     parts = tuple(flat)
     if len(parts) < 2:
         return parts[0] if parts else NONE
-    lean = min(p.lean for p in parts)
-    return _made(
+    lean = min(p.reserved_bytes for p in parts)
+    return _intern(
         "alt",
         tuple(map(id, parts)),
         parts=parts,
-        least=min(p.least for p in parts),
-        closing=max(p.closing for p in parts if p.lean <= lean + CHOICES),
-        lean=lean,
-        empty=any(p.empty for p in parts),
+        min_bytes=min(p.min_bytes for p in parts),
+        closing_bytes=max(p.closing_bytes for p in parts if p.reserved_bytes <= lean + SPREAD),
+        reserved_bytes=lean,
+        nullable=any(p.nullable for p in parts),
     )
 
 
@@ -144,16 +144,16 @@ def rep(part: Expression, low: int, high: int) -> Expression:
         return NONE if part is NONE and low > 0 else EMPTY
     if (low, high) == (1, 1):
         return part
-    return _made(
+    return _intern(
         "rep",
         (id(part), low, high),
         parts=(part,),
         low=low,
         high=high,
-        least=low * part.least,
-        closing=low * part.closing,
-        lean=low * part.lean,
-        empty=low == 0 or part.empty,
+        min_bytes=low * part.min_bytes,
+        closing_bytes=low * part.closing_bytes,
+        reserved_bytes=low * part.reserved_bytes,
+        nullable=low == 0 or part.nullable,
     )
 
 
@@ -163,84 +163,91 @@ def optional(part: Expression) -> Expression:
 
 
 def scalar(value: Expression, reserve: int) -> Expression:
-    """A value that only the model may end, with at least `room` bytes reserved.
+    """A value that only the model may end, with at least `reserve` bytes reserved.
 
     A single text becomes a literal.
     """
     if value is NONE or value.kind == "lit":
         return value
     value = value.parts[0] if value.kind == "scalar" else value
-    reserved = max(value.least, min(reserve, longest(value)))
-    return _made(
-        "scalar", (id(value), reserve), parts=(value,), high=reserve, least=value.least, closing=reserved, lean=reserved, empty=value.empty
+    reserved = max(value.min_bytes, min(reserve, max_bytes(value)))
+    return _intern(
+        "scalar",
+        (id(value), reserve),
+        parts=(value,),
+        high=reserve,
+        min_bytes=value.min_bytes,
+        closing_bytes=reserved,
+        reserved_bytes=reserved,
+        nullable=value.nullable,
     )
 
 
 @lru_cache(maxsize=4096)
-def longest(e: Expression) -> int:
+def max_bytes(e: Expression) -> int:
     """The length in bytes of the longest text of an expression."""
     if e.kind in ("lit", "chars"):
-        return e.closing
+        return e.closing_bytes
     if e.kind == "seq":
-        return sum(longest(p) for p in e.parts)
+        return sum(max_bytes(p) for p in e.parts)
     if e.kind == "rep":
-        return e.high * longest(e.parts[0])
-    return max((longest(p) for p in e.parts), default=0)
+        return e.high * max_bytes(e.parts[0])
+    return max((max_bytes(p) for p in e.parts), default=0)
 
 
-def after(e: Expression, text: str) -> Expression:
+def derivative(e: Expression, text: str) -> Expression:
     """The derivative: the continuations of a text; NONE if no text of the expression starts with it.
 
-    >>> as_regex(after(seq(lit("ab"), rep(chars([(48, 57)]), 1, 3)), "ab1"))
+    >>> as_regex(derivative(seq(lit("ab"), rep(chars([(48, 57)]), 1, 3)), "ab1"))
     '[0-9]{0,2}'
     """
     for c in text:
         if e is NONE:
             break
-        e = _step(e, c)
+        e = _char_derivative(e, c)
     return e
 
 
-def _step(e: Expression, c: str) -> Expression:
+def _char_derivative(e: Expression, c: str) -> Expression:
     if e.kind == "lit":
         return lit(e.text[1:]) if e.text.startswith(c) else NONE
     if e.kind == "chars":
         code = ord(c)
         return EMPTY if any(a <= code <= b for a, b in e.ranges) else NONE
     if e.kind == "alt":
-        return alt(*(_step(p, c) for p in e.parts))
+        return alt(*(_char_derivative(p, c) for p in e.parts))
     if e.kind == "scalar":
-        return scalar(_step(e.parts[0], c), max(2, e.high - 1))
+        return scalar(_char_derivative(e.parts[0], c), max(2, e.high - 1))
     if e.kind == "rep":
-        first = _step(e.parts[0], c)
+        first = _char_derivative(e.parts[0], c)
         return NONE if first is NONE else seq(first, rep(e.parts[0], max(0, e.low - 1), e.high - 1))
     if e.kind == "seq":
         alternatives = []
         for i, p in enumerate(e.parts):
-            if (first := _step(p, c)) is not NONE:
+            if (first := _char_derivative(p, c)) is not NONE:
                 alternatives.append(seq(first, *e.parts[i + 1 :]))
-            if not p.empty:
+            if not p.nullable:
                 break
         return alt(*alternatives)
     return NONE
 
 
 @lru_cache(maxsize=4096)
-def closed(e: Expression, spread: int = CHOICES) -> Expression:
+def shortest_completions(e: Expression, spread: int = SPREAD) -> Expression:
     """The shortest completions of an expression.
 
     They have minimal repetitions, and alternatives within `spread` bytes of the shortest. Scalars
     keep all their texts.
 
-    >>> as_regex(closed(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
+    >>> as_regex(shortest_completions(seq(rep(chars([(48, 57)]), 0, 9), alt(lit("yes"), lit("no")), lit("]")), 0))
     'no\\\\]'
     """
     if e.kind == "seq":
-        return seq(*(closed(p, spread) for p in e.parts))
+        return seq(*(shortest_completions(p, spread) for p in e.parts))
     if e.kind == "rep":
-        return rep(closed(e.parts[0], spread), e.low, e.low)
+        return rep(shortest_completions(e.parts[0], spread), e.low, e.low)
     if e.kind == "alt":
-        return alt(*(closed(p, spread) for p in e.parts if p.lean <= e.lean + spread))
+        return alt(*(shortest_completions(p, spread) for p in e.parts if p.reserved_bytes <= e.reserved_bytes + spread))
     return e
 
 
@@ -248,7 +255,7 @@ def closed(e: Expression, spread: int = CHOICES) -> Expression:
 def as_regex(e: Expression) -> str:
     """Convert to the syntax of Rust's `regex`, for llguidance."""
     if e.kind == "lit":
-        return re.sub(r"([\\.+*?()|\[\]{}^$#&\-~/<>\"])", _escaped, e.text).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+        return re.sub(r"([\\.+*?()|\[\]{}^$#&\-~/<>\"])", _escape, e.text).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
     if e.kind == "chars":
         return "[" + "".join(_regex_char(a) if a == b else f"{_regex_char(a)}-{_regex_char(b)}" for a, b in e.ranges) + "]"
     if e.kind == "seq":
@@ -257,13 +264,13 @@ def as_regex(e: Expression) -> str:
         return "(" + "|".join(as_regex(p) for p in e.parts) + ")"
     if e.kind == "rep":
         inner = as_regex(e.parts[0]) if e.parts[0].kind in ("chars", "alt") else f"({as_regex(e.parts[0])})"
-        return inner + ("?" if (e.low, e.high) == (0, 1) else f"{{{e.low},{min(e.high, max(e.low, _MOST_REPEATS))}}}")
+        return inner + ("?" if (e.low, e.high) == (0, 1) else f"{{{e.low},{min(e.high, max(e.low, _MAX_REPEATS))}}}")
     if e.kind == "scalar":
         return as_regex(e.parts[0])
     return "[^\\x00-\\x{10FFFF}]"
 
 
-def _escaped(m: re.Match[str]) -> str:
+def _escape(m: re.Match[str]) -> str:
     return m[0] if m[0] in '<>"/' else "\\" + m[0]
 
 
@@ -306,7 +313,7 @@ def as_gbnf(e: Expression) -> str:
         if p.kind == "rep":
             what = p.parts[0]
             inner = written(what) if what.kind == "chars" else named(what)
-            return inner + ("?" if (p.low, p.high) == (0, 1) else f"{{{p.low},{min(p.high, max(p.low, _MOST_REPEATS))}}}")
+            return inner + ("?" if (p.low, p.high) == (0, 1) else f"{{{p.low},{min(p.high, max(p.low, _MAX_REPEATS))}}}")
         raise ValueError("nothing can be written")
 
     root = written(e)

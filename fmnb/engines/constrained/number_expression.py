@@ -6,26 +6,26 @@ import math
 from typing import Any
 
 from .expressions import EMPTY, NONE, Expression, alt, chars, lit, optional, rep, seq
-from .pattern_expression import NotRegular
+from .pattern_expression import NotRegularError
 
 _DIGIT = chars([(48, 57)])
 _FRACTION = seq(lit("."), rep(_DIGIT, 1, 10))
 _DIGITS = 15  # of an integer that a float can represent exactly
-_FAR = 10**_DIGITS - 1
+_MAX_INTEGER = 10**_DIGITS - 1
 
 
 def integers(schema: dict[str, Any]) -> Expression:
     """The integers of a schema.
 
-    >>> from fmnb.engines.constrained.expressions import after
+    >>> from fmnb.engines.constrained.expressions import derivative
     >>> few = integers({"minimum": 7, "maximum": 12})
-    >>> [n for n in range(20) if after(few, str(n)).empty]
+    >>> [n for n in range(20) if derivative(few, str(n)).nullable]
     [7, 8, 9, 10, 11, 12]
     """
     if "multipleOf" in schema and schema["multipleOf"] != 1:
-        raise NotRegular("multipleOf")
-    low = math.ceil(schema.get("minimum", -_FAR))
-    high = math.floor(schema.get("maximum", _FAR))
+        raise NotRegularError("multipleOf")
+    low = math.ceil(schema.get("minimum", -_MAX_INTEGER))
+    high = math.floor(schema.get("maximum", _MAX_INTEGER))
     if isinstance(least := schema.get("exclusiveMinimum"), (int, float)) and not isinstance(least, bool):
         low = max(low, math.floor(least) + 1)
     if isinstance(most := schema.get("exclusiveMaximum"), (int, float)) and not isinstance(most, bool):
@@ -44,19 +44,19 @@ def between(low: int, high: int) -> Expression:
 def decimals(schema: dict[str, Any]) -> Expression:
     """The numbers of a schema; with bounds, only those whose integer part is certainly within them."""
     if "multipleOf" in schema:
-        raise NotRegular("multipleOf")
+        raise NotRegularError("multipleOf")
     if "exclusiveMinimum" in schema or "exclusiveMaximum" in schema:
-        raise NotRegular("exclusive bounds of a number")
+        raise NotRegularError("exclusive bounds of a number")
     if "minimum" not in schema and "maximum" not in schema:
         power = seq(chars([(69, 69), (101, 101)]), optional(chars([(43, 43), (45, 45)])), rep(_DIGIT, 1, 2))
-        return seq(between(-_FAR, _FAR), optional(_FRACTION), optional(power))
-    low, high = schema.get("minimum", -_FAR), schema.get("maximum", _FAR)
+        return seq(between(-_MAX_INTEGER, _MAX_INTEGER), optional(_FRACTION), optional(power))
+    low, high = schema.get("minimum", -_MAX_INTEGER), schema.get("maximum", _MAX_INTEGER)
     whole = between(math.ceil(low), math.floor(high))
     up = between(max(0, math.ceil(low)), math.floor(high) - 1)
     down = seq(lit("-"), between(max(0, math.ceil(-high)), math.floor(-low) - 1)) if low < 0 else NONE
     numbers = alt(whole, seq(up, _FRACTION), seq(down, _FRACTION))
     if numbers is NONE:
-        raise NotRegular("a range without integers")
+        raise NotRegularError("a range without integers")
     return numbers
 
 

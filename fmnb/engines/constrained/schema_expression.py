@@ -2,7 +2,7 @@
 
 Strings, lists, numbers and recursion get bounds derived from the token limit; limits in the schema
 take precedence. Whitespace is fixed. Unsupported keywords (`not`, `if`, `patternProperties`,
-exclusive bounds of fractions) raise `NotRegular`: then the engine's own grammar gets the schema
+exclusive bounds of fractions) raise `NotRegularError`; then the engine's own grammar gets the schema
 with added bounds.
 """
 
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import BadRequestError
-from .expressions import NONE, Expression, alt, chars, lit, longest, optional, rep, scalar, seq
+from .expressions import NONE, Expression, alt, chars, lit, max_bytes, optional, rep, scalar, seq
 from .number_expression import decimals, integers
-from .pattern_expression import PLAIN, NotRegular, pattern
+from .pattern_expression import PLAIN, NotRegularError, pattern
 
 _ESCAPES = seq(lit("\\"), chars((ord(c), ord(c)) for c in '"\\/bfnrt'))
 CHARACTER = alt(chars(PLAIN), _ESCAPES)
-_DEPTH = 4  # the maximum recursion of a definition
+_MAX_DEPTH = 4  # the maximum recursion of a definition
 _NUMBER, _STRING = 8, 40  # bytes reserved for a number, and for a string with a format
-_ODD = (
+_UNSUPPORTED = (
     "not",
     "if",
     "then",
@@ -58,7 +58,7 @@ def bounds(schema: dict[str, Any], tokens: int) -> Bounds:
 def expression(schema: dict[str, Any], limits: Bounds) -> Expression:
     """The valid texts of a schema within these bounds.
 
-    Raises NotRegular if it cannot be a regular expression, BadRequestError if nothing satisfies it or a
+    Raises NotRegularError if it cannot be a regular expression, BadRequestError if nothing satisfies it or a
     reference is broken.
 
     >>> from fmnb.engines.constrained.expressions import as_regex
@@ -81,37 +81,37 @@ class _Compiler:
         if schema is False:
             return NONE
         if not isinstance(schema, dict):
-            raise _refused(f"{schema!r} is not a schema")
-        if odd := next((k for k in _ODD if k in schema), None):
-            raise NotRegular(odd)
+            raise _schema_error(f"{schema!r} is not a schema")
+        if odd := next((k for k in _UNSUPPORTED if k in schema), None):
+            raise NotRegularError(odd)
         if isinstance(to := schema.get("$ref"), str):
-            if above.count(to) >= _DEPTH:
+            if above.count(to) >= _MAX_DEPTH:
                 return NONE
             more = {k: v for k, v in schema.items() if k not in ("$ref", "description", "title", "default", "$defs", "definitions")}
-            return self.value(_merged([self._found(to), more]) if more else self._found(to), in_list, (*above, to))
+            return self.value(_merge([self._lookup(to), more]) if more else self._lookup(to), in_list, (*above, to))
         if "enum" in schema or "const" in schema:
             values = schema["enum"] if "enum" in schema else [schema["const"]]
-            return _whole(alt(*(lit(json.dumps(v, ensure_ascii=False)) for v in values)))
+            return _label_scalar(alt(*(lit(json.dumps(v, ensure_ascii=False)) for v in values)))
         if some := schema.get("anyOf") or schema.get("oneOf"):
             beside = {k: v for k, v in schema.items() if k in ("properties", "required", "type", "additionalProperties")}
-            return alt(*(self.value(_merged([beside, s]) if beside else s, in_list, above) for s in some))
+            return alt(*(self.value(_merge([beside, s]) if beside else s, in_list, above) for s in some))
         if parts := schema.get("allOf"):
             whole = {k: v for k, v in schema.items() if k != "allOf"}
-            return self.value(_merged([whole, *(self._opened(p) for p in parts)]), in_list, above)
+            return self.value(_merge([whole, *(self._dereference(p) for p in parts)]), in_list, above)
         kind = schema.get("type")
         if kind is None:
-            kind = next((k for k, names in _HINTS.items() if names & schema.keys()), None)
+            kind = next((k for k, names in _KEYS_OF_TYPE.items() if names & schema.keys()), None)
             if kind is None:
                 return self._anything(in_list, 2)
         kinds = kind if isinstance(kind, list) else [kind]
-        alternatives = [self._typed(k, schema, in_list, above) for k in kinds]
+        alternatives = [self._of_type(k, schema, in_list, above) for k in kinds]
         return alt(*alternatives, *([lit("null")] if schema.get("nullable") is True else []))
 
-    def _typed(self, kind: str, schema: dict[str, Any], in_list: bool, above: tuple[str, ...]) -> Expression:
+    def _of_type(self, kind: str, schema: dict[str, Any], in_list: bool, above: tuple[str, ...]) -> Expression:
         if kind == "null":
             return lit("null")
         if kind == "boolean":
-            return _whole(alt(lit("true"), lit("false")))
+            return _label_scalar(alt(lit("true"), lit("false")))
         if kind == "integer":
             return scalar(integers(schema), _NUMBER)
         if kind == "number":
@@ -122,13 +122,13 @@ class _Compiler:
             return self._list(schema, above)
         if kind == "object":
             return self._object(schema, in_list, above)
-        raise _refused(f"no such type: {kind}")
+        raise _schema_error(f"no such type: {kind}")
 
     def _text(self, schema: dict[str, Any], in_list: bool) -> Expression:
         if shape := schema.get("pattern"):
-            return _shaped(pattern(shape))
+            return _formatted_string(pattern(shape))
         if (form := _FORMATS.get(schema.get("format", ""))) is not None:
-            return _shaped(pattern(form))
+            return _formatted_string(pattern(form))
         low = int(schema.get("minLength", 0))
         usual = self._limits.text_in_list if in_list else self._limits.text
         high = int(schema.get("maxLength", max(low, usual)))
@@ -161,7 +161,7 @@ class _Compiler:
             some = seq(pair, rep(seq(lit(", "), pair), max(0, low - 1), high - 1))
             return seq(lit("{"), some if low else optional(some), lit("}"))
         if "minProperties" in schema or "maxProperties" in schema:
-            raise NotRegular("minProperties")
+            raise NotRegularError("minProperties")
         first = rest = lit("}")
         for name, kind in reversed(list(properties.items())):
             pair = seq(lit(json.dumps(name, ensure_ascii=False) + ": "), self.value(kind, in_list, above))
@@ -172,7 +172,7 @@ class _Compiler:
         return seq(lit("{"), first)
 
     def _anything(self, in_list: bool, depth: int) -> Expression:
-        plain = [self._typed(k, {}, in_list, ()) for k in ("string", "number", "boolean", "null")]
+        plain = [self._of_type(k, {}, in_list, ()) for k in ("string", "number", "boolean", "null")]
         if not depth:
             return alt(*plain)
         inner = self._anything(True, depth - 1)
@@ -181,37 +181,37 @@ class _Compiler:
         values = seq(lit("["), optional(seq(inner, rep(seq(lit(", "), inner), 0, 15))), lit("]"))
         return alt(*plain, values, seq(lit("{"), optional(seq(pair, rep(seq(lit(", "), pair), 0, 15))), lit("}")))
 
-    def _opened(self, schema: Any) -> Any:
+    def _dereference(self, schema: Any) -> Any:
         while isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
-            schema = self._found(schema["$ref"])
+            schema = self._lookup(schema["$ref"])
         return schema
 
-    def _found(self, to: str) -> Any:
+    def _lookup(self, to: str) -> Any:
         at: Any = self._root
         for part in to.removeprefix("#").strip("/").split("/") if to != "#" else ():
             part = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(at, dict) or part not in at:
-                raise _refused(f"{to} is not there")
+                raise _schema_error(f"{to} is not there")
             at = at[part]
         return at
 
 
-def _whole(labels: Expression) -> Expression:
+def _label_scalar(labels: Expression) -> Expression:
     """Labels as a scalar, with bytes reserved for the longest."""
-    return scalar(labels, longest(labels))
+    return scalar(labels, max_bytes(labels))
 
 
-def _shaped(form: Expression) -> Expression:
+def _formatted_string(form: Expression) -> Expression:
     """A string with a format, as a scalar."""
     return scalar(seq(lit('"'), form, lit('"')), _STRING)
 
 
-def _merged(schemas: list[Any]) -> dict[str, Any]:
-    """Merge schemas that must all hold; raises NotRegular if combining their keys does not suffice."""
+def _merge(schemas: list[Any]) -> dict[str, Any]:
+    """Merge schemas that must all hold; raises NotRegularError if combining their keys does not suffice."""
     out: dict[str, Any] = {}
     for s in schemas:
         if not isinstance(s, dict):
-            raise NotRegular("allOf")
+            raise NotRegularError("allOf")
         for k, v in s.items():
             if k not in out or out[k] == v or k in ("description", "title", "default"):
                 out[k] = v
@@ -220,28 +220,28 @@ def _merged(schemas: list[Any]) -> dict[str, Any]:
             elif k == "required":
                 out[k] = [*out[k], *(n for n in v if n not in out[k])]
             else:
-                raise NotRegular("allOf")
+                raise NotRegularError("allOf")
     return out
 
 
-def bounded(schema: Any, limits: Bounds, in_list: bool = False) -> Any:
+def with_bounds(schema: Any, limits: Bounds, in_list: bool = False) -> Any:
     """The schema with bounds added where it has none.
 
-    >>> bounded({"type": "array", "items": {"type": "string"}}, Bounds(9, 5, 3))
+    >>> with_bounds({"type": "array", "items": {"type": "string"}}, Bounds(9, 5, 3))
     {'type': 'array', 'items': {'type': 'string', 'maxLength': 5}, 'maxItems': 3}
     """
     if isinstance(schema, list):
-        return [bounded(s, limits, in_list) for s in schema]
+        return [with_bounds(s, limits, in_list) for s in schema]
     if not isinstance(schema, dict):
         return schema
     named = ("properties", "$defs", "definitions", "patternProperties")
     unchanged = ("enum", "const", "required", "default", "examples")
     inner = {
-        k: {n: bounded(s, limits, in_list) for n, s in v.items()}
+        k: {n: with_bounds(s, limits, in_list) for n, s in v.items()}
         if k in named and isinstance(v, dict)
         else v
         if k in unchanged
-        else bounded(v, limits, in_list or k in ("items", "prefixItems"))
+        else with_bounds(v, limits, in_list or k in ("items", "prefixItems"))
         for k, v in schema.items()
     }
     kind = schema.get("type")
@@ -252,7 +252,7 @@ def bounded(schema: Any, limits: Bounds, in_list: bool = False) -> Any:
     return inner
 
 
-_HINTS = {
+_KEYS_OF_TYPE = {
     "object": {"properties", "required", "additionalProperties"},
     "array": {"items", "minItems", "maxItems"},
     "string": {"minLength", "maxLength", "pattern", "format"},
@@ -270,5 +270,5 @@ _FORMATS = {
 }
 
 
-def _refused(reason: str) -> BadRequestError:
+def _schema_error(reason: str) -> BadRequestError:
     return BadRequestError("The engine cannot follow this schema", detail=reason[:300], hint="Simplify the schema.")

@@ -28,13 +28,13 @@ from ...core.image_options import ImageOptions
 from ...core.optional import require
 from ...core.types import ModelInfo, Request, TokenCount, Usage
 from .. import host
-from ..loaded import Resident, closing, resident
+from ..loaded import ModelEntry, model_entry, shutting_down
 from . import pipeline as diffusers_pipeline
 from .pipeline import Pipeline
 
 _MULTIPLE = 8  # the sides of an image are multiples of this: latents are smaller by this factor
 # Arguments of a pipeline that fmnb sets, or that are not plain values.
-_OURS = frozenset(
+_RESERVED_ARGUMENTS = frozenset(
     "prompt image negative_prompt width height num_inference_steps guidance_scale num_images_per_prompt generator output_type return_dict "
     "callback callback_steps callback_on_step_end callback_on_step_end_tensor_inputs latents prompt_embeds self".split()
 )
@@ -69,7 +69,7 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
         price_in=0.0,
         price_out=0.0,
         size=sum(f.stat().st_size for f in files),
-        memory=diffusers_pipeline.needs(files, "float32", (512, 512)),
+        memory=diffusers_pipeline.estimate_memory(files, "float32", (512, 512)),
         source=str(folder),
     )
     return DiffusersBackend(folder, info)
@@ -106,24 +106,24 @@ class DiffusersBackend:
                 )
             options = image_options.image_options(request)
             _check_size(options)
-            device, dtype = diffusers_pipeline.form(self._folder, request.dtype)
+            device, dtype = diffusers_pipeline.select_precision(self._folder, request.dtype)
             for name in (*options.ignored, *(("quant",) if request.quant not in ("", "none") else ())):
                 put(Notice(kind="not_applied", text=name))
-            entry = resident(f"diffusers {device} {dtype}", self._folder)
+            entry = model_entry(f"diffusers {device} {dtype}", self._folder)
             entry.name = self._info.name
-            with entry.hold(put, stop) as acquired:
+            with entry.acquire(put, stop) as acquired:
                 if acquired:
-                    self._draw(entry, options, device, dtype, put, lambda: stop.is_set() or closing.is_set())
+                    self._generate(entry, options, device, dtype, put, lambda: stop.is_set() or shutting_down.is_set())
 
         return thread_stream(work)
 
-    def _draw(
-        self, entry: Resident, options: ImageOptions, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
+    def _generate(
+        self, entry: ModelEntry, options: ImageOptions, device: str, dtype: str, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
         count, note = host.threads()
         if note and device == "cpu":
             put(Notice(kind="note", text=note))
-        with diffusers_pipeline.computing(count):
+        with diffusers_pipeline.inference_threads(count):
             fresh = entry.model is None
             if fresh:
                 entry.memory = diffusers_pipeline.check_fits(self._info.name, self._folder, device, dtype, options.size)
@@ -133,7 +133,7 @@ class DiffusersBackend:
                 return
             pipeline: Pipeline = entry.model
             try:
-                result = _Drawing(pipeline, self._info.name, options, put, stopped).run()
+                result = _ImageGeneration(pipeline, self._info.name, options, put, stopped).run()
             except (MemoryError, RuntimeError) as e:
                 if "memory" not in str(e) and not isinstance(e, MemoryError):
                     raise
@@ -143,7 +143,7 @@ class DiffusersBackend:
         if result is None:
             return
         about = result | {
-            "title": self._folder.name if not _hashed(self._folder) else "",
+            "title": self._folder.name if not _is_revision_hash(self._folder) else "",
             "device": device,
             "dtype": dtype,
             "memory": entry.memory,
@@ -158,20 +158,20 @@ class _Stopped(Exception):
     """Exits the library's loop from its callback."""
 
 
-class _Drawing:
+class _ImageGeneration:
     """The generation of one request's images."""
 
     def __init__(self, pipeline: Pipeline, name: str, options: ImageOptions, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._pipe = pipeline.pipe
-        self._name, self._asked, self._put, self._stopped = name, options, put, stopped
+        self._name, self._options, self._put, self._stopped = name, options, put, stopped
         self._steps = 0
         self._stage = "drawing"
 
     def run(self) -> dict[str, Any] | None:
         """Generate the images; returns facts about them, or None if stopped."""
-        options = self._asked
-        arguments = self._options()
-        self._warn_long()
+        options = self._options
+        arguments = self._arguments()
+        self._warn_if_truncated()
         first = options.seed if options.seed is not None else secrets.randbelow(2**32)
         count = options.n or 1
         seeds: list[int] = []
@@ -179,7 +179,7 @@ class _Drawing:
         last = b""
         for number in range(count):
             self._stage = f"drawing {number + 1} of {count}" if count > 1 else "drawing"
-            data = self._one(arguments, first + number)
+            data = self._generate_one(arguments, first + number)
             if data is None:
                 return None
             if not data:
@@ -201,7 +201,7 @@ class _Drawing:
             self._put(Notice(kind="warning", text=f"{withheld} of {count} pictures withheld by the pipeline's safety checker"))
         return image_options.provenance(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
 
-    def _one(self, arguments: dict[str, Any], seed: int) -> bytes | None:
+    def _generate_one(self, arguments: dict[str, Any], seed: int) -> bytes | None:
         """One image as PNG; b"" if it was filtered, None if stopped."""
         import torch
 
@@ -231,13 +231,13 @@ class _Drawing:
         pictures[0].save(into, format="PNG")
         return into.getvalue()
 
-    def _options(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Arguments of the pipeline's call; reports unsupported options."""
-        options, arguments = self._asked, {}
+        options, arguments = self._options, {}
         pipe = self._pipe
         if options.images:
-            pipe = self._pipe = _from_picture(pipe)
-            arguments["image"] = _opened(options)
+            pipe = self._pipe = _image_to_image(pipe)
+            arguments["image"] = _input_image(options)
         takes = inspect.signature(pipe.__call__).parameters
         names = {"steps": "num_inference_steps", "guidance": "guidance_scale", "negative": "negative_prompt"}
         for ours, value in options.given().items():
@@ -250,36 +250,36 @@ class _Drawing:
             else:
                 self._put(Notice(kind="not_applied", text=ours))
         for name, value in options.raw.items():
-            if name in takes and name not in _OURS and isinstance(value, (str, int, float, bool)):
+            if name in takes and name not in _RESERVED_ARGUMENTS and isinstance(value, (str, int, float, bool)):
                 arguments[name] = value
             else:
                 self._put(Notice(kind="not_applied", text=name))
         if "callback_on_step_end" in takes:
-            arguments["callback_on_step_end"] = self._step
+            arguments["callback_on_step_end"] = self._on_step
         self._put(Progress(stage=self._stage, done=0, total=options.steps, unit="steps"))
         return arguments | {"prompt": options.prompt, "output_type": "pil"}
 
-    def _step(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def _on_step(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """The library calls this after each step."""
         if self._stopped():
             raise _Stopped
-        total = getattr(pipe, "num_timesteps", None) or self._asked.steps
+        total = getattr(pipe, "num_timesteps", None) or self._options.steps
         self._steps = int(total or step + 1)
         self._put(Progress(stage=self._stage, done=step + 1, total=total, unit="steps"))
         return {}
 
-    def _warn_long(self) -> None:
+    def _warn_if_truncated(self) -> None:
         """Warn if the end of the prompt is ignored; the library only logs it."""
         tokenizers = [t for n in ("tokenizer", "tokenizer_2", "tokenizer_3") if (t := getattr(self._pipe, n, None)) is not None]
         limits = [(int(t.model_max_length), t) for t in tokenizers if 0 < getattr(t, "model_max_length", 0) < 1_000_000]
         if limits and len(limits) == len(tokenizers):
             max_length, tokenizer = max(limits, key=lambda pair: pair[0])
-            length = len(tokenizer(self._asked.prompt, truncation=False, verbose=False).input_ids)
+            length = len(tokenizer(self._options.prompt, truncation=False, verbose=False).input_ids)
             if length > max_length:
                 self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {max_length} are read"))
 
 
-def _from_picture(pipe: Any) -> Any:
+def _image_to_image(pipe: Any) -> Any:
     """The image-to-image pipeline, from the same loaded components."""
     if "image" in inspect.signature(pipe.__call__).parameters:
         return pipe
@@ -296,7 +296,7 @@ def _from_picture(pipe: Any) -> Any:
     return other
 
 
-def _opened(options: ImageOptions) -> Any:
+def _input_image(options: ImageOptions) -> Any:
     """The attached image, resized to the output size."""
     pil = require("PIL.Image", "images", "to open a picture")
     if len(options.images) > 1:
@@ -319,6 +319,6 @@ def _check_size(options: ImageOptions) -> None:
         )
 
 
-def _hashed(folder: Path) -> bool:
+def _is_revision_hash(folder: Path) -> bool:
     """Whether a folder's name is a revision hash of the hub's cache, which is no useful name."""
     return len(folder.name) == 40 and all(c in "0123456789abcdef" for c in folder.name)

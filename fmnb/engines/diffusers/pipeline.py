@@ -22,8 +22,8 @@ from .. import host
 
 INDEX = "model_index.json"
 DTYPES = ("float32", "bfloat16", "float16")
-_WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes per number; other types count as one
-_PER_PIXEL = 4_096  # bytes of activations in float32: a rough figure, for the final decoding
+_BYTES_PER_ELEMENT = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes per number; other types count as one
+_BYTES_PER_PIXEL = 4_096  # bytes of activations in float32: a rough figure, for the final decoding
 
 
 class Pipeline:
@@ -61,13 +61,13 @@ def files(folder: Path) -> list[Path]:
     return sorted(f for part in parts for f in (folder / part).glob("*.safetensors"))
 
 
-def halves(files: list[Path]) -> tuple[list[Path], list[Path]]:
+def split_variants(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """Files in the pipeline's default precision, and files of its 16-bit variant."""
     half = [f for f in files if ".fp16." in f.name or ".fp16-" in f.name]
     return [f for f in files if f not in half], half
 
 
-def form(folder: Path, dtype: str) -> tuple[str, str]:
+def select_precision(folder: Path, dtype: str) -> tuple[str, str]:
     """Device and dtype: as requested, otherwise 16 bits on an NVIDIA GPU and 32 bits elsewhere."""
     torch = require("torch", "torch", "to make pictures here")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -77,12 +77,12 @@ def form(folder: Path, dtype: str) -> tuple[str, str]:
         raise BadRequestError(
             "float16 is for graphics cards", detail="this machine draws on its processor", hint="--dtype bfloat16 halves the memory."
         )
-    full, _ = halves(files(folder))
-    kinds = {kind for f in full for kind in numbers_of(f)}
+    full, _ = split_variants(files(folder))
+    kinds = {kind for f in full for kind in element_counts(f)}
     return device, dtype or ("float32" if device != "cuda" else "bfloat16" if "BF16" in kinds else "float16")
 
 
-def numbers_of(file: Path) -> dict[str, int]:
+def element_counts(file: Path) -> dict[str, int]:
     """The number of elements of each format in a safetensors file, from its header."""
     try:
         with open(file, "rb") as f:
@@ -94,23 +94,23 @@ def numbers_of(file: Path) -> dict[str, int]:
     for name, tensor in head.items():
         if name != "__metadata__":
             start, end = tensor["data_offsets"]
-            counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + (end - start) // _WIDTHS.get(tensor["dtype"], 1)
+            counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + (end - start) // _BYTES_PER_ELEMENT.get(tensor["dtype"], 1)
     return counts
 
 
-def needs(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
+def estimate_memory(files: list[Path], dtype: str, size: tuple[int, int]) -> int:
     """An estimate of the memory in bytes for the weights in that dtype and an image of that size."""
-    full, half = halves(files)
-    numbers = sum(n for f in full or half for n in numbers_of(f).values())
+    full, half = split_variants(files)
+    numbers = sum(n for f in full or half for n in element_counts(f).values())
     width = 4 if dtype == "float32" else 2
-    return numbers * width + size[0] * size[1] * _PER_PIXEL * width // 4 + (256 << 20)
+    return numbers * width + size[0] * size[1] * _BYTES_PER_PIXEL * width // 4 + (256 << 20)
 
 
 def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int, int] | None) -> int:
     """The memory it needs; raises InsufficientMemoryError if less is available."""
     import torch
 
-    need = needs(files(folder), dtype, size or (512, 512))
+    need = estimate_memory(files(folder), dtype, size or (512, 512))
     if device == "cuda":
         free = int(torch.cuda.mem_get_info()[0])
         if need > free:
@@ -129,7 +129,7 @@ def load(folder: Path, device: str, dtype: str) -> Pipeline:
     began = time.monotonic()
     torch = require("torch", "torch", "to make pictures here")
     library = require("diffusers", "images", "to make pictures here")
-    full, half = halves(files(folder))
+    full, half = split_variants(files(folder))
     variant = "fp16" if half and (not full or dtype == "float16") else None
     try:
         with _quiet(library):
@@ -165,7 +165,7 @@ def _quiet(library: Any) -> Iterator[None]:
 
 
 @contextmanager
-def computing(n: int) -> Iterator[None]:
+def inference_threads(n: int) -> Iterator[None]:
     """Compute with `n` threads and without gradients; restores the notebook's setting afterwards."""
     torch = require("torch", "torch", "to make pictures here")
     before = torch.get_num_threads()

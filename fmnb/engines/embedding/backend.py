@@ -20,7 +20,7 @@ from ...core.events import Event, Notice, Progress
 from ...core.optional import require
 from ...core.types import ModelInfo, Request, TokenCount
 from .. import host
-from ..loaded import closing, resident
+from ..loaded import model_entry, shutting_down
 from ..weights.folder import read_json, weight_files
 from . import onnx_graph
 from .torch_encoder import TorchEncoder
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_TOKENS = 256  # per batch; more do not fit into the CPU cache, fewer cause overhead
-_TICK = 0.1  # seconds between reports
+_TOKENS_PER_BATCH = 256  # per batch; more do not fit into the CPU cache, fewer cause overhead
+_REPORT_INTERVAL = 0.1  # seconds between reports
 _POOLINGS = ("mean", "cls", "last", "max")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PoolingConfig:
     """How token vectors are pooled into one vector, from the model's settings.
 
     `prefix` precedes each text.
     """
 
     pooling: str = "mean"
-    unit: bool = True
-    longest: int = 512
+    normalize: bool = True
+    max_tokens: int = 512
     prefix: str = ""
 
 
@@ -63,8 +63,8 @@ def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
     return EmbeddingBackend(folder, name or f"vectors:{folder}", config, sum(f.stat().st_size for f in files))
 
 
-def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
-    """The recipe from the sentence-transformers files in a folder.
+def pooling_config(folder: Path, config: dict[str, Any]) -> PoolingConfig:
+    """The pooling settings from the sentence-transformers files in a folder.
 
     Mean pooling and unit length by default.
     """
@@ -87,7 +87,7 @@ def recipe(folder: Path, config: dict[str, Any]) -> Recipe:
     )
     about = read_json(folder / "config_sentence_transformers.json")
     prefix = (about.get("prompts") or {}).get(about.get("default_prompt_name") or "", "")
-    return Recipe(pooling, "Normalize" in modules or not modules, min(own or limit, limit), prefix)
+    return PoolingConfig(pooling, "Normalize" in modules or not modules, min(own or limit, limit), prefix)
 
 
 def _list(path: Path) -> list[dict[str, Any]]:
@@ -101,19 +101,19 @@ def _list(path: Path) -> list[dict[str, Any]]:
 
 
 class EmbeddingBackend:
-    """A local encoder; backends with the same folder and form share the weights."""
+    """A local encoder; backends with the same folder and quantization share the weights."""
 
     batch = 1_000_000  # texts per call: all, so that they can be sorted
 
     def __init__(self, folder: Path, name: str, config: dict[str, Any], size: int):
         self._folder, self._config = folder, config
-        self._recipe = recipe(folder, config)
+        self._pooling = pooling_config(folder, config)
         self._info = ModelInfo(
             name=name,
             provider="vectors",
             host="local",
             local=True,
-            context=self._recipe.longest,
+            context=self._pooling.max_tokens,
             outputs=("vector",),
             chat=False,
             price_in=0.0,
@@ -155,15 +155,15 @@ class EmbeddingBackend:
             raise BadRequestError("Vectors are made in float32 or int8", detail=f"quant={quant}", hint="Leave quant out, or give int8.")
 
         def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
-            entry = resident(f"vectors {quant or 'none'}", self._folder)
+            entry = model_entry(f"vectors {quant or 'none'}", self._folder)
             entry.name = self._info.name
-            with entry.hold(put, stop) as acquired:
+            with entry.acquire(put, stop) as acquired:
                 if not acquired:
                     return
                 if entry.model is None:
                     host.check_fits(self._folder.name, self._info.memory or 0, "its weights")
                     entry.model, entry.memory = self._load(quant or "none", put), self._info.memory or 0
-                self._run(entry.model, texts, put, lambda: stop.is_set() or closing.is_set())
+                self._run(entry.model, texts, put, lambda: stop.is_set() or shutting_down.is_set())
 
         return thread_stream(work)
 
@@ -176,13 +176,13 @@ class EmbeddingBackend:
         return TorchEncoder(self._folder)
 
     def _run(self, encoder: Any, texts: Sequence[str], put: Callable[[Event | Vectors], None], stopped: Callable[[], bool]) -> None:
-        encodings = encoder.tokens([self._recipe.prefix + t for t in texts], self._recipe.longest)
-        truncated = sum(encoder.was_cut(t) for t in encodings)
+        encodings = encoder.tokens([self._pooling.prefix + t for t in texts], self._pooling.max_tokens)
+        truncated = sum(encoder.was_truncated(t) for t in encodings)
         if truncated:
             put(
                 Notice(
                     kind="warning",
-                    text=f"{truncated} of {len(texts)} texts are longer than {self._recipe.longest} tokens: only their beginning counts",
+                    text=f"{truncated} of {len(texts)} texts are longer than {self._pooling.max_tokens} tokens: only their beginning counts",
                 )
             )
         rows = [encoder.ids(t) for t in encodings]
@@ -190,16 +190,16 @@ class EmbeddingBackend:
         at, reported_at, total = 0, 0.0, sum(map(len, rows))
         done = 0
         while at < len(order) and not stopped():
-            batch = order[at : at + max(1, _TOKENS // max(1, len(rows[order[at]])))]
+            batch = order[at : at + max(1, _TOKENS_PER_BATCH // max(1, len(rows[order[at]])))]
             at += len(batch)
-            put(Vectors(tuple(batch), pooled(encoder, [rows[i] for i in batch], self._recipe)))
+            put(Vectors(tuple(batch), encode_batch(encoder, [rows[i] for i in batch], self._pooling)))
             done += sum(len(rows[i]) for i in batch)
-            if time.monotonic() - reported_at > _TICK:
+            if time.monotonic() - reported_at > _REPORT_INTERVAL:
                 reported_at = time.monotonic()
                 put(Progress(stage="embedding", done=done, total=total, unit="tokens"))
 
 
-def pooled(encoder: Any, rows: list[list[int]], config: Recipe) -> Array:
+def encode_batch(encoder: Any, rows: list[list[int]], config: PoolingConfig) -> Array:
     """One vector (float32) per row of token ids."""
     import numpy as np
 
@@ -218,7 +218,7 @@ def pooled(encoder: Any, rows: list[list[int]], config: Recipe) -> Array:
         out = np.where(mask[:, :, None] > 0, states, -np.inf).max(1)
     else:
         out = np.einsum("rth,rt->rh", states, mask.astype(np.float32)) / mask.sum(1, keepdims=True)
-    if config.unit:
+    if config.normalize:
         out = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
     return np.ascontiguousarray(out, np.float32)
 
@@ -233,7 +233,7 @@ class OnnxEncoder:
         for file in weight_files(folder):
             with safe_open(file, "numpy") as f:
                 for name in f.keys():
-                    weights[_bare(name)] = f.get_tensor(name)
+                    weights[_without_prefix(name)] = f.get_tensor(name)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = host.threads()[0]
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning threads take a core from the kernel
@@ -246,11 +246,11 @@ class OnnxEncoder:
         self._tokenizer = tokenizer(folder)
 
     def tokens(self, texts: Sequence[str], max_tokens: int) -> list[Any]:
-        """Encodings, truncated to `longest` tokens."""
+        """Encodings, truncated to `max_tokens` tokens."""
         self._tokenizer.enable_truncation(max_tokens)
         return list(self._tokenizer.encode_batch_fast(list(texts)))
 
-    def was_cut(self, encoding: Any) -> bool:
+    def was_truncated(self, encoding: Any) -> bool:
         """Whether a text was truncated."""
         return bool(encoding.overflowing)
 
@@ -277,7 +277,7 @@ def tokenizer(folder: Path) -> Any:
     return inner
 
 
-def _bare(name: str) -> str:
+def _without_prefix(name: str) -> str:
     """The name of a weight without the prefix of its model."""
     for prefix in ("bert.", "roberta.", "camembert.", "model."):
         name = name.removeprefix(prefix)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert")  # the same encoder under four names
-_OURS = "com.microsoft"
+_MICROSOFT = "com.microsoft"
 
 
 def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> bytes:
@@ -40,14 +40,15 @@ def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> byte
     for i in range(layers):
         p = f"encoder.layer.{i}."
         joined = [
-            builder.joined(weights, [f"{p}attention.self.{n}.{kind}" for n in ("query", "key", "value")]) for kind in ("weight", "bias")
+            builder.concatenate(weights, [f"{p}attention.self.{n}.{kind}" for n in ("query", "key", "value")])
+            for kind in ("weight", "bias")
         ]
         qkv = builder.linear(x, *joined)
         q, k, v = builder.node("Split", [qkv], 3, domain="", axis=2, num_outputs=3)
         attended = builder.node("MultiHeadAttention", [q, k, v, "", "mask"], num_heads=heads)[0]
-        y = builder.after(attended, x, weights, p + "attention.output", epsilon)
+        y = builder.residual(attended, x, weights, p + "attention.output", epsilon)
         hidden = builder.linear(y, weights[p + "intermediate.dense.weight"], weights[p + "intermediate.dense.bias"])
-        x = builder.after(builder.node("Gelu", [hidden])[0], y, weights, p + "output", epsilon)
+        x = builder.residual(builder.node("Gelu", [hidden])[0], y, weights, p + "output", epsilon)
     return builder.model(x, config["hidden_size"])
 
 
@@ -66,12 +67,12 @@ class _Builder:
         self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def node(self, op: str, inputs: list[str], outputs: int = 1, *, domain: str = _OURS, **attributes: Any) -> list[str]:
+    def node(self, op: str, inputs: list[str], outputs: int = 1, *, domain: str = _MICROSOFT, **attributes: Any) -> list[str]:
         names = [f"{op}_{len(self._nodes)}_{n}" for n in range(outputs)]
         self._nodes.append(self._onnx.helper.make_node(op, inputs, names, domain=domain, **attributes))
         return names
 
-    def joined(self, weights: dict[str, Array], names: list[str]) -> Array:
+    def concatenate(self, weights: dict[str, Array], names: list[str]) -> Array:
         import numpy as np
 
         return np.concatenate([weights[n] for n in names])
@@ -79,7 +80,7 @@ class _Builder:
     def norm(self, weights: dict[str, Array], name: str) -> list[str]:
         return [self.constant("scale", weights[f"{name}.weight"]), self.constant("shift", weights[f"{name}.bias"])]
 
-    def after(self, inner: str, before: str, weights: dict[str, Array], name: str, epsilon: float) -> str:
+    def residual(self, inner: str, before: str, weights: dict[str, Array], name: str, epsilon: float) -> str:
         """A linear layer with residual connection and layer norm."""
         out = self.linear(inner, weights[f"{name}.dense.weight"], weights[f"{name}.dense.bias"])
         return self.node("SkipLayerNormalization", [out, before, *self.norm(weights, f"{name}.LayerNorm")], epsilon=epsilon)[0]
@@ -102,5 +103,5 @@ class _Builder:
         ins = [make.make_tensor_value_info(name, number.INT32, ["rows", "tokens"]) for name in ("ids", "mask")]
         outs = [make.make_tensor_value_info(out, number.FLOAT, ["rows", "tokens", width])]
         graph = make.make_graph(self._nodes, "encoder", ins, outs, self._constants)
-        domains = [make.make_opsetid("", 18), make.make_opsetid(_OURS, 1)]
+        domains = [make.make_opsetid("", 18), make.make_opsetid(_MICROSOFT, 1)]
         return bytes(make.make_model(graph, opset_imports=domains, ir_version=9).SerializeToString())

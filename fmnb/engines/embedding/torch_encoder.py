@@ -31,12 +31,12 @@ class TorchEncoder:
         self._threads = host.threads()[0]
 
     def tokens(self, texts: Sequence[str], max_tokens: int) -> list[tuple[list[int], bool]]:
-        """Token ids of each text, truncated to `longest`, and whether it was truncated."""
+        """Token ids of each text, truncated to `max_tokens`, and whether it was truncated."""
         full = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
         truncated = self._tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
         return [(short, len(all_) > len(short)) for all_, short in zip(full, truncated, strict=True)]
 
-    def was_cut(self, encoding: tuple[list[int], bool]) -> bool:
+    def was_truncated(self, encoding: tuple[list[int], bool]) -> bool:
         """Whether a text was truncated."""
         return encoding[1]
 

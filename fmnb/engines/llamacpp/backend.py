@@ -24,24 +24,24 @@ from ...core.event_loop import start_thread, thread_stream
 from ...core.events import Event, Failed, Finished, Notice, UsageReported
 from ...core.types import ModelInfo, Request, TokenCount
 from .. import host
-from ..chat_format import begun, plain_text, wire
-from ..constrained.schema_expression import bounded, bounds
+from ..chat_format import chat_messages, plain_text, split_answer_prefix
+from ..constrained.schema_expression import bounds, with_bounds
 from ..labels import Labels
-from ..loaded import Resident, closing, resident
+from ..loaded import ModelEntry, model_entry, shutting_down
 from ..weights import gguf
 from . import constrained
-from .label_scoring import Scorer, scorable
-from .model import LlamaModel, load, load_slots, most_context, needs, start_context
-from .stream import Answer, refused
+from .label_scoring import Scorer, scorable_labels
+from .model import LlamaModel, estimate_memory, initial_context, load, load_slots, max_context
+from .stream import Answer, engine_error
 
 DEFAULT_MAX_TOKENS = 512
 SLOTS = 8  # concurrent rows; on CPUs, more of them are not faster
-ALL = -1  # the row number of an event for all rows
-_QUICK = 2.0  # seconds: a model that loads faster is reloaded when the machine is idle
+ALL_ROWS = -1  # the row number of an event for all rows
+_FAST_LOAD_SECONDS = 2.0  # seconds: a model that loads faster is reloaded when the machine is idle
 _CHEAP_TO_LOAD = 300 << 20  # bytes: smaller files are loaded just to count tokens
 
 # Raw parameters (`-p`) that the engine reads. It silently ignores others, so they are reported to the user.
-_RAW = frozenset(
+_SUPPORTED_PARAMS = frozenset(
     {
         "adaptive_decay",
         "adaptive_target",
@@ -101,7 +101,7 @@ class LlamaBackend:
     def __init__(self, head: gguf.Gguf, name: str):
         self._head = head
         self._chat = bool(head.chat_template)
-        context = start_context(head, 0)
+        context = initial_context(head, 0)
         self._info = ModelInfo(
             name=name,
             provider="gguf",
@@ -113,7 +113,7 @@ class LlamaBackend:
             price_out=0.0,
             license=head.license,
             size=head.size,
-            memory=needs(head, context).total,
+            memory=estimate_memory(head, context).total,
             source=str(head.path),
         )
 
@@ -133,12 +133,14 @@ class LlamaBackend:
 
     def count(self, request: Request) -> TokenCount:
         """Exact if the model is loaded or small enough to load for this; otherwise an estimate."""
-        entry = self._place()
+        entry = self._entry()
         model = entry.model
         try:
             if model is None and self._head.size <= _CHEAP_TO_LOAD:
-                with entry.hold(_ignore, threading.Event()) as acquired:
-                    model = entry.model or (self._load(entry, self._room(request), _ignore, closing.is_set) if acquired else None)
+                with entry.acquire(_ignore, threading.Event()) as acquired:
+                    model = entry.model or (
+                        self._load(entry, self._initial_n_ctx(request), _ignore, shutting_down.is_set) if acquired else None
+                    )
             if model is not None:
                 return TokenCount(model.count(self._prompt(request), self._chat), exact=True, method="the model's tokenizer")
         except (OSError, ValueError, InsufficientMemoryError, MissingPackageError):
@@ -149,10 +151,10 @@ class LlamaBackend:
         """Answer one request."""
 
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
-            entry = self._place()
-            with entry.hold(put, stop) as acquired:
+            entry = self._entry()
+            with entry.acquire(put, stop) as acquired:
                 if acquired:
-                    self._answer(entry, request, put, lambda: stop.is_set() or closing.is_set())
+                    self._answer(entry, request, put, lambda: stop.is_set() or shutting_down.is_set())
 
         return thread_stream(work)
 
@@ -163,14 +165,14 @@ class LlamaBackend:
 
         def work(put: Callable[[tuple[int, Event]], None], stop: threading.Event) -> None:
             def whole(event: Event) -> None:
-                put((ALL, event))
+                put((ALL_ROWS, event))
 
             def stopped() -> bool:
-                return stop.is_set() or closing.is_set()
+                return stop.is_set() or shutting_down.is_set()
 
-            entry = resident("gguf rows", self._head.path)
+            entry = model_entry("gguf rows", self._head.path)
             entry.name = self._info.name
-            with entry.hold(whole, stop) as acquired:
+            with entry.acquire(whole, stop) as acquired:
                 if acquired and requests:
                     self._rows(entry, deque(requests), content_free, put, whole, stopped)
 
@@ -178,7 +180,7 @@ class LlamaBackend:
 
     def _rows(
         self,
-        entry: Resident,
+        entry: ModelEntry,
         waiting: deque[tuple[int, Request]],
         content_free: Sequence[Request],
         put: Callable[[tuple[int, Event]], None],
@@ -188,7 +190,7 @@ class LlamaBackend:
         """Answer requests: each free slot takes the next waiting one."""
         for name in sorted({name for _, request in waiting for name in self._body(request)[1]}):
             put_for_all(Notice(kind="not_applied", text=name))
-        n_ctx = min(most_context(self._head), max(_most_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
+        n_ctx = min(max_context(self._head), max(_max_prompt_tokens(r) + (r.max_tokens or DEFAULT_MAX_TOKENS) for _, r in waiting))
         model: LlamaModel | None = entry.model
         fresh = model is None or model.context < n_ctx
         if fresh:
@@ -206,7 +208,7 @@ class LlamaBackend:
         scorers_lock = threading.Lock()
 
         def chosen(request: Request, slot: int) -> list[Event] | None:
-            options = scorable(request)
+            options = scorable_labels(request)
             if options is None:
                 return None
             try:
@@ -226,9 +228,9 @@ class LlamaBackend:
                 try:
                     if events := chosen(request, number):
                         for event in events:
-                            put((n, self._about(event, model, fresh)))
+                            put((n, self._with_facts(event, model, fresh)))
                         continue
-                    self._ask(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
+                    self._generate(model, request, self._body(request)[0], lambda event, n=n: put((n, event)), stopped, fresh)  # type: ignore[misc]
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
                 except Exception as e:  # an exception in this thread would be lost
@@ -237,26 +239,26 @@ class LlamaBackend:
         for t in [start_thread("fmnb-slot", partial(slot, i)) for i in range(model.slots)]:
             t.join()
 
-    def _place(self) -> Resident:
-        entry = resident("gguf", self._head.path)
+    def _entry(self) -> ModelEntry:
+        entry = model_entry("gguf", self._head.path)
         entry.name = self._info.name
         return entry
 
-    def _answer(self, entry: Resident, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
+    def _answer(self, entry: ModelEntry, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]) -> None:
         body, not_applied = self._body(request)
         for name in not_applied:
             put(Notice(kind="not_applied", text=name))
         before = entry.model
-        model, prompt_tokens = self._ready(entry, request, body, put, stopped)
+        model, prompt_tokens = self._prepare(entry, request, body, put, stopped)
         if model is None or stopped():
             return
         if model.note:
             put(Notice(kind="note", text=model.note))
         if prompt_tokens is not None and request.max_tokens is None:
             body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
-        self._ask(model, request, body, put, stopped, fresh=model is not before)
+        self._generate(model, request, body, put, stopped, fresh=model is not before)
 
-    def _ask(
+    def _generate(
         self,
         model: LlamaModel,
         request: Request,
@@ -267,25 +269,25 @@ class LlamaBackend:
     ) -> None:
         """Run the engine and send its events."""
         answer = Answer(put, stopped)
-        turns, prefix = begun(request)
+        turns, prefix = split_answer_prefix(request)
         try:
             if constrained.handles(request):
-                answer = constrained.write(model, request, self._text(model, turns), body, prefix, put, stopped)
+                answer = constrained.generate(model, request, self._text(model, turns), body, prefix, put, stopped)
             elif prefix:
-                plain = constrained.plain(body, request)
-                model.write(plain | {"prompt": self._text(model, turns) + prefix}, answer.chunk)
+                plain = constrained.completion_body(body, request)
+                model.complete(plain | {"prompt": self._text(model, turns) + prefix}, answer.chunk)
             else:
-                model.ask(body, self._chat, answer.chunk)
+                model.generate(body, self._chat, answer.chunk)
         except (ValueError, RuntimeError) as e:  # the library raises these for an invalid body
-            raise refused(str(e)) from None
+            raise engine_error(str(e)) from None
         answer.flush()
         if answer.error is not None:
             raise answer.error
         if not stopped():
             put(UsageReported(usage=answer.usage))
-            put(self._about(Finished(reason=answer.reason, extra=answer.extra), model, fresh))
+            put(self._with_facts(Finished(reason=answer.finish_reason, extra=answer.extra), model, fresh))
 
-    def _about(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
+    def _with_facts(self, event: Event, model: LlamaModel, fresh: bool) -> Event:
         """Add facts about the engine to the last event of an answer."""
         if not isinstance(event, Finished):
             return event
@@ -303,29 +305,29 @@ class LlamaBackend:
             about["load_seconds"] = round(model.seconds, 3)
         return replace(event, model=self._info.name, extra=event.extra | about)
 
-    def _ready(
-        self, entry: Resident, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
+    def _prepare(
+        self, entry: ModelEntry, request: Request, body: dict[str, Any], put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> tuple[LlamaModel | None, int | None]:
         """The loaded model with enough context for this request, and the prompt tokens if they were counted."""
         model = entry.model
-        if model is not None and model.note and model.seconds < _QUICK and host.threads()[0] > model.threads:
+        if model is not None and model.note and model.seconds < _FAST_LOAD_SECONDS and host.threads()[0] > model.threads:
             # It was loaded while the machine was busy, and its number of threads is fixed.
             n_ctx_before = model.context
             model.close()
             entry.model = None
             model = self._load(entry, n_ctx_before, put, stopped)
         elif model is None:
-            model = self._load(entry, self._room(request), put, stopped)
+            model = self._load(entry, self._initial_n_ctx(request), put, stopped)
         if model is None:
             return None, None
         answer = request.max_tokens or DEFAULT_MAX_TOKENS
-        if _most_tokens(request) + answer <= model.context:
+        if _max_prompt_tokens(request) + answer <= model.context:
             return model, None
         try:
             tokens = model.count(body, self._chat)
         except ValueError as e:
-            raise refused(str(e)) from None
-        max_tokens = most_context(self._head)
+            raise engine_error(str(e)) from None
+        max_tokens = max_context(self._head)
         needed = tokens + (request.max_tokens or 1)
         if needed > max_tokens:
             raise ContextTooLongError(
@@ -340,34 +342,34 @@ class LlamaBackend:
             model = self._load(entry, n_ctx, put, stopped)
         return model, tokens
 
-    def _load(self, entry: Resident, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
-        model = load(self._head.path, min(n_ctx, most_context(self._head)), put, stopped)
+    def _load(self, entry: ModelEntry, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+        model = load(self._head.path, min(n_ctx, max_context(self._head)), put, stopped)
         if model is not None:
             entry.model, entry.memory = model, model.memory
         return model
 
-    def _room(self, request: Request) -> int:
+    def _initial_n_ctx(self, request: Request) -> int:
         """The initial context size in tokens, before tokens can be counted."""
-        return _most_tokens(request) // 3 + (request.max_tokens or DEFAULT_MAX_TOKENS)
+        return _max_prompt_tokens(request) // 3 + (request.max_tokens or DEFAULT_MAX_TOKENS)
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         if self._chat:
-            body: dict[str, Any] = {"messages": [w for m in request.messages for w in wire(m)]}
+            body: dict[str, Any] = {"messages": [w for m in request.messages for w in chat_messages(m)]}
             if request.tools:
                 body["tools"] = list(request.tools)
             return body
-        return {"prompt": plain_text([w for m in request.messages for w in wire(m)])}
+        return {"prompt": plain_text([w for m in request.messages for w in chat_messages(m)])}
 
     def _text(self, model: LlamaModel, request: Request) -> str:
         """The rendered prompt."""
         body = self._prompt(request)
         more = {n: request.extra[n] for n in ("chat_template_kwargs",) if n in request.extra}
-        return model.template(body | more) if self._chat else str(body["prompt"])
+        return model.render_template(body | more) if self._chat else str(body["prompt"])
 
     def _body(self, request: Request) -> tuple[dict[str, Any], list[str]]:
         """The request body for the engine, and the names of options that are not applied."""
         body = self._prompt(request)
-        not_applied = [k for k in request.extra if k not in _RAW]
+        not_applied = [k for k in request.extra if k not in _SUPPORTED_PARAMS]
         if request.tools and not self._chat:
             not_applied.append("tools")
         not_applied += [f"{name} (weights are quantised as their file is)" for name in ("quant", "dtype") if getattr(request, name)]
@@ -393,15 +395,15 @@ class LlamaBackend:
             if self._chat:
                 body["response_format"] = {
                     "type": "json_schema",
-                    "json_schema": {"name": "answer", "schema": bounded(request.schema, limits), "strict": True},
+                    "json_schema": {"name": "answer", "schema": with_bounds(request.schema, limits), "strict": True},
                 }
             else:
-                body["json_schema"] = bounded(request.schema, limits)
-        body |= {k: v for k, v in request.extra.items() if k in _RAW}
+                body["json_schema"] = with_bounds(request.schema, limits)
+        body |= {k: v for k, v in request.extra.items() if k in _SUPPORTED_PARAMS}
         return body, not_applied
 
 
-def _most_tokens(request: Request) -> int:
+def _max_prompt_tokens(request: Request) -> int:
     """An upper bound of the prompt's tokens: a token has at least one byte, and templates add a few."""
     total = 512
     for m in request.messages:

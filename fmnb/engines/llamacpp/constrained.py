@@ -8,13 +8,13 @@ from typing import Any
 
 from ...core.events import Event, Notice, TextDelta
 from ...core.types import UNFINISHED, Request
-from ..constrained.decoder import Following
+from ..constrained.decoder import ConstrainedDecoder
 from ..constrained.expressions import as_gbnf
 from .model import LlamaModel
 from .stream import Answer
 
-_CHAT_ALONE = ("messages", "tools", "response_format", "chat_template_kwargs", "logprobs", "top_logprobs", "reasoning_format")
-_THOUGHT = "<think>"  # a template may open this tag; structured output has no room for reasoning
+_CHAT_ONLY = ("messages", "tools", "response_format", "chat_template_kwargs", "logprobs", "top_logprobs", "reasoning_format")
+_REASONING_TAG = "<think>"  # a template may open this tag; structured output has no room for reasoning
 
 
 def handles(request: Request) -> bool:
@@ -22,13 +22,13 @@ def handles(request: Request) -> bool:
     return request.schema is not None and not request.tools and "grammar" not in request.extra
 
 
-def plain(body: dict[str, Any], request: Request) -> dict[str, Any]:
+def completion_body(body: dict[str, Any], request: Request) -> dict[str, Any]:
     """Convert a body for the chat interface to one for a rendered prompt."""
-    out = {k: v for k, v in body.items() if k not in _CHAT_ALONE}
+    out = {k: v for k, v in body.items() if k not in _CHAT_ONLY}
     return out if request.logprobs is None else out | {"logprobs": max(1, request.logprobs)}
 
 
-def write(
+def generate(
     model: LlamaModel,
     request: Request,
     prompt: str,
@@ -44,24 +44,24 @@ def write(
     """
     assert request.schema is not None
     limit = int(body["max_tokens"])
-    decoder = Following(request.schema, limit, prefix, lambda text: len(model.tokens(text)))
-    if prompt.rstrip().endswith(_THOUGHT):
+    decoder = ConstrainedDecoder(request.schema, limit, prefix, lambda text: len(model.tokenize(text)))
+    if prompt.rstrip().endswith(_REASONING_TAG):
         prompt = prompt.rstrip() + "\n\n</think>\n\n"
-    options = plain(body, request)
+    options = completion_body(body, request)
     remaining, first = limit, None
     forced_tokens = 0
     while True:
-        n_forced = decoder.jump(remaining)
+        n_forced = decoder.append_forced(remaining)
         remaining, forced_tokens = remaining - n_forced, forced_tokens + n_forced
         answer = Answer(put, stopped, decoder, remaining)
         if not decoder.done and remaining > 0:
-            rule = {"json_schema": decoder.schema} if decoder.rest is None else {"grammar": as_gbnf(decoder.rest)}
-            so_far = decoder.text if decoder.rest is not None else prefix
-            model.write(options | rule | {"prompt": prompt + so_far, "max_tokens": remaining}, answer.chunk)
+            rule = {"json_schema": decoder.schema} if decoder.expression is None else {"grammar": as_gbnf(decoder.expression)}
+            so_far = decoder.text if decoder.expression is not None else prefix
+            model.complete(options | rule | {"prompt": prompt + so_far, "max_tokens": remaining}, answer.chunk)
         first = first or answer
-        remaining -= answer.written
+        remaining -= answer.n_generated
         answer.flush()
-        if answer.error is not None or stopped() or not answer.redirected or decoder.done:
+        if answer.error is not None or stopped() or not answer.expression_changed or decoder.done:
             break
     if answer.error is None and not stopped():
         if remaining <= 0:
@@ -71,12 +71,12 @@ def write(
         for note in decoder.notes:
             put(Notice(kind="note", text=note))
     if decoder.complete:
-        answer.reason = "length" if decoder.limited else "stop"
-    elif decoder.cut:
-        answer.reason = "length"
+        answer.finish_reason = "length" if decoder.limited else "stop"
+    elif decoder.truncated:
+        answer.finish_reason = "length"
     if answer is not first or forced_tokens or first.usage.output_tokens is None:
         answer.usage = replace(first.usage, output_tokens=limit - max(0, remaining))
         answer.extra = first.extra
-    if answer.reason == "length" and not decoder.complete:
+    if answer.finish_reason == "length" and not decoder.complete:
         answer.extra[UNFINISHED] = True
     return answer

@@ -29,14 +29,14 @@ from ...core.optional import require
 from .. import host
 from ..weights import gguf
 
-SMALLEST_CONTEXT = 2048
-_LARGEST_START = 8192
-_STEP = 1024  # the context size is a multiple of this
+MIN_CONTEXT = 2048
+_MAX_INITIAL_CONTEXT = 8192
+_CONTEXT_STEP = 1024  # the context size is a multiple of this
 _CHUNK = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class MemoryEstimate:
     """The memory of a model in bytes at a given context size: weights, KV cache, working buffers."""
 
     weights: int
@@ -52,53 +52,53 @@ class Needs:
         return f"weights {host.gib(self.weights)}, context {host.gib(self.cache)}, buffers {host.gib(self.buffers)}"
 
 
-def needs(head: gguf.Gguf, context: int) -> Needs:
+def estimate_memory(head: gguf.Gguf, context: int) -> MemoryEstimate:
     """An estimate of the memory for a context of `context` tokens, from the header of the file."""
     weights = sum(p.stat().st_size for p in gguf.shards(head.path, head))
-    vocabulary = len_of(head, "tokenizer.ggml.tokens")
-    width = head.hyper("embedding_length") or 0
-    hidden = head.hyper("feed_forward_length") or 4 * width
-    buffers = slice_tokens(head) * 4 * (vocabulary + 8 * width + 2 * hidden) + (32 << 20)
-    return Needs(weights, cache_bytes(head) * context, buffers)
+    vocabulary = array_length(head, "tokenizer.ggml.tokens")
+    width = head.hyperparameter("embedding_length") or 0
+    hidden = head.hyperparameter("feed_forward_length") or 4 * width
+    buffers = prefill_slice(head) * 4 * (vocabulary + 8 * width + 2 * hidden) + (32 << 20)
+    return MemoryEstimate(weights, cache_bytes(head) * context, buffers)
 
 
 def cache_bytes(head: gguf.Gguf) -> int:
     """Bytes of the KV cache per token, with 16-bit numbers."""
-    layers = head.hyper("block_count") or 0
-    heads = head.hyper("attention.head_count") or 0
+    layers = head.hyperparameter("block_count") or 0
+    heads = head.hyperparameter("attention.head_count") or 0
     if not layers or not heads:
         return 0
-    width = (head.hyper("embedding_length") or 0) // heads
-    key = head.hyper("attention.key_length") or width
-    value = head.hyper("attention.value_length") or width
+    width = (head.hyperparameter("embedding_length") or 0) // heads
+    key = head.hyperparameter("attention.key_length") or width
+    value = head.hyperparameter("attention.value_length") or width
     per_layer = head.array(f"{head.architecture}.attention.head_count_kv")
-    shared = sum(per_layer) if per_layer else layers * (head.hyper("attention.head_count_kv") or heads)
+    shared = sum(per_layer) if per_layer else layers * (head.hyperparameter("attention.head_count_kv") or heads)
     return shared * (key + value) * 2
 
 
-def len_of(head: gguf.Gguf, key: str) -> int:
+def array_length(head: gguf.Gguf, key: str) -> int:
     """The length of an array in the header."""
     value = head.metadata.get(key)
     return value.count if isinstance(value, gguf.Array) else 0
 
 
-def slice_tokens(head: gguf.Gguf) -> int:
+def prefill_slice(head: gguf.Gguf) -> int:
     """Prompt tokens between two checks of the stop flag: about half a second on a small machine."""
     millions = max(1, head.parameters // 1_000_000)
     return 256 if millions <= 300 else 128 if millions <= 1_000 else 64 if millions <= 4_000 else 32
 
 
-def most_context(head: gguf.Gguf) -> int:
+def max_context(head: gguf.Gguf) -> int:
     """The context window of the model in tokens."""
     return head.context or 4096
 
 
-def start_context(head: gguf.Gguf, n_ctx: int) -> int:
-    """The initial context size: `wanted` tokens, or more if they need little memory beside the weights."""
-    cheap = SMALLEST_CONTEXT
-    while cheap < _LARGEST_START and cheap * 2 * cache_bytes(head) <= head.size // 2:
+def initial_context(head: gguf.Gguf, n_ctx: int) -> int:
+    """The initial context size: `n_ctx` tokens, or more if they need little memory beside the weights."""
+    cheap = MIN_CONTEXT
+    while cheap < _MAX_INITIAL_CONTEXT and cheap * 2 * cache_bytes(head) <= head.size // 2:
         cheap *= 2
-    return min(most_context(head), max(cheap, -(-n_ctx // _STEP) * _STEP))
+    return min(max_context(head), max(cheap, -(-n_ctx // _CONTEXT_STEP) * _CONTEXT_STEP))
 
 
 class LlamaModel:
@@ -114,14 +114,14 @@ class LlamaModel:
         self.threads = threads
         self.note = note  # a note for the user about threads, or ""
         self.seconds = seconds
-        self.memory = needs(head, slots * context).total
+        self.memory = estimate_memory(head, slots * context).total
         self._address = address
 
     def close(self) -> None:
         """Free its memory at once, even if references remain (for example in a traceback)."""
         self.server = None
 
-    def ask(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
+    def generate(self, body: dict[str, Any], chat: bool, on_chunk: Callable[[bytes], bool]) -> None:
         """Generate an answer in JSON chunks.
 
         `on_chunk` returns True to stop. Blocks: only for worker threads.
@@ -135,15 +135,15 @@ class LlamaModel:
             return int(self._post("/v1/chat/completions/input_tokens", body)["input_tokens"])
         return len(self._post("/tokenize", {"content": body["prompt"], "add_special": True, "parse_special": True})["tokens"])
 
-    def write(self, body: dict[str, Any], on_chunk: Callable[[bytes], bool]) -> None:
-        """Like `ask`, but for a raw prompt of texts and tokens, without a template."""
+    def complete(self, body: dict[str, Any], on_chunk: Callable[[bytes], bool]) -> None:
+        """Like `generate`, but for a raw prompt of texts and tokens, without a template."""
         self.server.handle_completions(json.dumps(body).encode(), on_chunk)
 
-    def template(self, body: dict[str, Any]) -> str:
+    def render_template(self, body: dict[str, Any]) -> str:
         """The messages rendered with the chat template."""
         return str(self._post("/apply-template", body)["prompt"])
 
-    def tokens(self, text: str) -> list[int]:
+    def tokenize(self, text: str) -> list[int]:
         """The tokens of a text within an answer."""
         return [int(t) for t in self._post("/tokenize", {"content": text, "add_special": False})["tokens"]]
 
@@ -162,7 +162,7 @@ class LlamaModel:
 
 
 def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool], slots: int = 1) -> LlamaModel | None:
-    """Load the model with a context of `wanted` tokens per slot; None if stopped.
+    """Load the model with a context of `n_ctx` tokens per slot; None if stopped.
 
     Raises InsufficientMemoryError before anything is loaded, ModelError if llama.cpp rejects the file.
     """
@@ -172,13 +172,13 @@ def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable
     files = gguf.shards(path, head)
     for file in files[1:]:
         gguf.read(file)
-    context = start_context(head, n_ctx)
+    context = initial_context(head, n_ctx)
     try:
-        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
+        host.check_fits(path.name, estimate_memory(head, slots * context).total, str(estimate_memory(head, slots * context)))
     except InsufficientMemoryError:
-        context = min(most_context(head), -(-n_ctx // _STEP) * _STEP)
-        host.check_fits(path.name, needs(head, slots * context).total, str(needs(head, slots * context)))
-    if not _read_through(files, put, stopped):
+        context = min(max_context(head), -(-n_ctx // _CONTEXT_STEP) * _CONTEXT_STEP)
+        host.check_fits(path.name, estimate_memory(head, slots * context).total, str(estimate_memory(head, slots * context)))
+    if not _fill_page_cache(files, put, stopped):
         return None
     threads, note = host.threads()
     address = _Address()
@@ -186,7 +186,7 @@ def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable
     p.model.path = str(path)
     p.n_ctx = slots * context
     p.n_parallel = slots
-    p.n_batch = p.n_ubatch = slice_tokens(head)
+    p.n_batch = p.n_ubatch = prefill_slice(head)
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
     p.hostnames, p.port, p.api_keys = [address.host], 0, [address.key]
     p.n_threads_http = 1
@@ -201,7 +201,7 @@ def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable
             detail=f"{path.name} ({head.architecture or 'no architecture named'}): {e}",
             hint="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
         ) from None
-    address.found(server.listening_address)
+    address.set_port(server.listening_address)
     return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)
 
 
@@ -216,7 +216,7 @@ def load_slots(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Ca
             slots //= 2
 
 
-def _read_through(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:
+def _fill_page_cache(files: list[Path], put: Callable[[Event], None], stopped: Callable[[], bool]) -> bool:
     """Read the weights into the page cache, with progress. False if stopped.
 
     The native loader holds the GIL while it reads, which blocks everything, even interrupts. Reading
@@ -255,7 +255,7 @@ class _Address:
             weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self.host = self._file = f"{folder}/llama.sock"
 
-    def found(self, address: str) -> None:
+    def set_port(self, address: str) -> None:
         """Set the address that the library reports, with the port it chose."""
         if not self._file:
             self._port = int(address.rpartition(":")[2])

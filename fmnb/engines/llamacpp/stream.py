@@ -11,31 +11,33 @@ from ...core.errors import BadRequestError, CallError, ContextTooLongError, Serv
 from ...core.events import Event, Logprobs, Notice, Progress, ReasoningDelta, TextDelta, ToolCallDelta
 from ...core.repetition import NOTICE, REASON, LoopDetector
 from ...core.types import Usage
-from ..constrained.decoder import Following
+from ..constrained.decoder import ConstrainedDecoder
 
-_GATHER = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
+_FLUSH_INTERVAL = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
 
 
 class Answer:
     """Converts the engine's chunks to events, and holds the state of the answer."""
 
-    def __init__(self, put: Callable[[Event], None], stopped: Callable[[], bool], decoder: Following | None = None, limit: int = 0):
-        """`following` constrains the text to a schema, with at most `limit` tokens.
+    def __init__(
+        self, put: Callable[[Event], None], stopped: Callable[[], bool], decoder: ConstrainedDecoder | None = None, limit: int = 0
+    ):
+        """`decoder` constrains the text to a schema, with at most `limit` tokens.
 
-        Then `redirected` is true if decoding must continue with another expression.
+        Then `expression_changed` is true if decoding must continue with another expression.
         """
         self._put = put
         self._stopped = stopped
-        self._following = decoder
+        self._decoder = decoder
         self._limit = limit
         self._loop = LoopDetector() if decoder is None else None
-        self.redirected = False
-        self.written = 0  # tokens, if the engine reports them in each chunk
+        self.expression_changed = False
+        self.n_generated = 0  # tokens, if the engine reports them in each chunk
         self.error: Exception | None = None
-        self.reason = "stop"
+        self.finish_reason = "stop"
         self.usage = Usage(cost=0.0)
         self.extra: dict[str, Any] = {}
-        self._held: list[str] = []
+        self._buffer: list[str] = []
         self._sent = 0.0
 
     def chunk(self, raw: bytes) -> bool:
@@ -43,38 +45,38 @@ class Answer:
         try:
             if self._stopped():
                 return True
-            self._take(json.loads(raw))
-            if self._held and time.monotonic() - self._sent >= _GATHER:
+            self._process(json.loads(raw))
+            if self._buffer and time.monotonic() - self._sent >= _FLUSH_INTERVAL:
                 self.flush()
-            looping = self._loop is not None and self._loop.cut >= 0
-            return looping or self.error is not None or self.redirected or (self._following is not None and self._following.done)
+            looping = self._loop is not None and self._loop.cut_at >= 0
+            return looping or self.error is not None or self.expression_changed or (self._decoder is not None and self._decoder.done)
         except Exception as e:  # raised again after the native call
             self.error = e
             return True
 
     def flush(self) -> None:
         """Send the buffered text."""
-        if text := "".join(self._held):
+        if text := "".join(self._buffer):
             self._put(TextDelta(text=text))
-        if self._held:
-            self._held.clear()
+        if self._buffer:
+            self._buffer.clear()
             self._sent = time.monotonic()
 
-    def _take(self, chunk: dict[str, Any]) -> None:
+    def _process(self, chunk: dict[str, Any]) -> None:
         for choice in chunk.get("choices", ()):
             delta = choice.get("delta", choice)
             if probabilities := choice.get("logprobs"):
                 self.flush()
                 self._put(Logprobs(tokens=tuple(_logprob(t) for t in probabilities.get("content") or ())))
             if text := delta.get("content") or delta.get("text"):
-                self.written = (chunk.get("timings") or {}).get("predicted_n") or self.written + 1
-                if self._following is not None:
-                    self.redirected = self._following.add(text, self._limit - self.written)
-                    text = self._following.release()
-                self._held.append(text)
-                if self._loop is not None and self._loop.cut < 0 and self._loop.add(text):
+                self.n_generated = (chunk.get("timings") or {}).get("predicted_n") or self.n_generated + 1
+                if self._decoder is not None:
+                    self.expression_changed = self._decoder.add(text, self._limit - self.n_generated)
+                    text = self._decoder.release()
+                self._buffer.append(text)
+                if self._loop is not None and self._loop.cut_at < 0 and self._loop.add(text):
                     self.flush()
-                    self.reason = REASON
+                    self.finish_reason = REASON
                     self._put(Notice(kind="warning", text=NOTICE))
             elif thought := delta.get("reasoning_content"):
                 self._put(ReasoningDelta(text=thought))
@@ -85,7 +87,7 @@ class Answer:
                 self._put(ToolCallDelta(index=index, id=call.get("id") or "", name=name, arguments=arguments))
             if reason := choice.get("finish_reason"):
                 self.flush()
-                self.reason = reason
+                self.finish_reason = reason
         if progress := chunk.get("prompt_progress"):
             done, total = progress["processed"], progress["total"]
             if 0 < done < total:
@@ -100,7 +102,7 @@ class Answer:
                 cached = timings.get("cache_n") or 0
                 self.usage = Usage(cached + timings["prompt_n"], timings.get("predicted_n"), cached, cost=0.0)
         if error := chunk.get("error"):
-            self.error = refused(error.get("message", "no reason given"), error)
+            self.error = engine_error(error.get("message", "no reason given"), error)
 
 
 def _logprob(token: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _logprob(token: dict[str, Any]) -> dict[str, Any]:
     return {"token": token["token"], "logprob": token["logprob"], "top": top}
 
 
-def refused(message: str, error: dict[str, Any] | None = None) -> CallError:
+def engine_error(message: str, error: dict[str, Any] | None = None) -> CallError:
     """Convert the engine's error to a CallError."""
     error = error or {}
     if error.get("type") == "exceed_context_size_error":

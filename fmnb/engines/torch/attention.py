@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-Part = tuple["Tensor", "Tensor"]  # the output of attention, and the log-sum-exp of its scores
+PartialAttention = tuple["Tensor", "Tensor"]  # the output of attention, and the log-sum-exp of its scores
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None) -> Part:
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float | None) -> PartialAttention:
     """Attention [n, heads, queries, head] and its log-sum-exp [n, heads, queries].
 
     `mask` is added to the scores.
@@ -32,13 +32,13 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float
     return (scores - weight[..., None]).exp().to(v.dtype) @ v, weight
 
 
-def merged(a: Part, b: Part) -> Tensor:
+def merge_attention(a: PartialAttention, b: PartialAttention) -> Tensor:
     """Merge the attention to two sets of keys."""
     share = (a[1] - b[1]).sigmoid()[..., None]
     return (b[0].float().lerp(a[0].float(), share)).to(a[0].dtype)
 
 
-def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -> Part:
+def attend_to_prefix(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -> PartialAttention:
     """Attention of all tokens, as one long query, to shared keys and values [places, 2 × groups, head].
 
     `mask` is [tokens, places]. A token that sees no place gets weight zero.
@@ -57,7 +57,7 @@ def to_shared(q: Tensor, kv: Tensor, mask: Tensor | None, scale: float | None) -
     return out, weight
 
 
-def shared_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tensor | None:
+def prefix_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tensor | None:
     """The sliding-window mask for shared places and tokens at `positions`; None if all are visible."""
     import torch
 
@@ -67,14 +67,14 @@ def shared_mask(positions: Tensor, places: int, window: int, dtype: Any) -> Tens
     return torch.zeros(hidden.shape, dtype=dtype, device=positions.device).masked_fill_(hidden, -math.inf)
 
 
-class Own:
-    """How rows attend to themselves in one forward pass: the positions of new tokens, and their masks.
+class TailAttention:
+    """Attention of sequences to their own tails in one forward pass: positions of new tokens, masks.
 
     `before` are the numbers of tokens in each row's cache, `new` the numbers of new tokens. The last
     tokens of each row may form a tree: `parents` are their parents among them, -1 for the token
     before the tree. `window` is the window of local layers, 0 for no limit. `count` is the number of
-    new tokens in all rows, `steps` the place of each in its row, `depths` its distance from the
-    start of the row, `lasts` the last new token of each row.
+    new tokens in all rows, `place` the position of each in its row's cache, `depths` its distance
+    from the start of the row, `last_tokens` the last new token of each row.
     """
 
     def __init__(self, before: Sequence[int], new: Sequence[int], parents: Sequence[int], window: int, fold: int, dtype: Any, device: str):
@@ -84,7 +84,7 @@ class Own:
         ends = sizes.cumsum(0)
         self.count, self._longest = int(ends[-1]), int(sizes.max())
         self.places = int((cached + sizes).max())
-        self.lasts = (ends - 1).to(device)
+        self.last_tokens = (ends - 1).to(device)
         row = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
         step = torch.arange(self.count) - (ends - sizes)[row]
         place = cached[row] + step
@@ -126,7 +126,7 @@ class Own:
             mask[self._at] = values
         return mask.repeat_interleave(self._fold, 1).unsqueeze(1).to(device)
 
-    def attend(self, q: Tensor, kv: Tensor, local: bool, scale: float | None) -> Part:
+    def attend(self, q: Tensor, kv: Tensor, local: bool, scale: float | None) -> PartialAttention:
         """Attention of the new tokens to their rows.
 
         The keys and values [rows, places, 2 × groups, head] already include the new tokens.

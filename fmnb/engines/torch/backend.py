@@ -26,21 +26,21 @@ from ...core.events import Event, Failed, Finished, Logprobs, Notice, Progress, 
 from ...core.repetition import NOTICE, REASON, LoopDetector
 from ...core.types import UNFINISHED, ModelInfo, Request, TokenCount, Usage
 from .. import host
-from ..chat_format import wire
-from ..loaded import Resident, closing, resident
+from ..chat_format import chat_messages
+from ..loaded import ModelEntry, model_entry, shutting_down
 from ..weights import folder, gguf
-from .batch import batch, one_by_one
-from .detokenize import DEFAULT_MAX_TOKENS, Text, logprob, prompt, remember, room
-from .model import TorchModel, is_memory, load, threads
-from .precision import Form, form, usual_memory
-from .sampling import Grammar, chooser, sampling
+from .batch import is_sequential, run_batch
+from .detokenize import DEFAULT_MAX_TOKENS, Detokenizer, logprob, model_input, output_limit, remember_tokens
+from .model import TorchModel, inference_threads, is_oom, load
+from .precision import Precision, default_memory, select_precision
+from .sampling import Grammar, make_sampler, sampling_params
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALL = -1  # the row number of an event for all rows
-_GATHER = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
-_RAW = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
+ALL_ROWS = -1  # the row number of an event for all rows
+_FLUSH_INTERVAL = 0.025  # seconds: faster tokens are sent together, since waking the reader slows the model's threads
+_SUPPORTED_PARAMS = frozenset({"top_k", "top_p", "min_p", "ignore_eos", "cache_prompt", "chat_template_kwargs"})
 
 
 def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
@@ -53,12 +53,12 @@ def backend(path: str | Path, name: str = "", note: str = "") -> TorchBackend:
     file = Path(path).expanduser().resolve()
     name = name or f"torch:{file}"
     if file.is_dir():
-        return TorchBackend(file, _folder_card(file, name), note)
+        return TorchBackend(file, _folder_info(file, name), note)
     head = gguf.read(file)
     return TorchBackend(file, _info(name, file, head.context, bool(head.chat_template), head.license, head.size), note)
 
 
-def _folder_card(path: Path, name: str) -> ModelInfo:
+def _folder_info(path: Path, name: str) -> ModelInfo:
     about, files = folder.config(path), folder.weight_files(path)
     if not about or not files:
         raise ModelError(
@@ -66,7 +66,7 @@ def _folder_card(path: Path, name: str) -> ModelInfo:
             detail=f"{path.name}: no {'weights' if about else 'config.json'}",
             hint="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
         )
-    model_kind = folder.kind(about)
+    model_kind = folder.model_kind(about)
     size = sum(f.stat().st_size for f in files)
     chat = model_kind != "seq2seq" and folder.has_template(path)
     inputs = ("text", "image") if model_kind == "vision" else ("text",)
@@ -88,7 +88,7 @@ def _info(
         price_out=0.0,
         license=license,
         size=size,
-        memory=usual_memory(path),
+        memory=default_memory(path),
         source=str(path),
     )
 
@@ -107,7 +107,7 @@ class TorchBackend:
     @property
     def continues(self) -> bool:
         """Whether it can continue an answer that the last message starts: causal text models can."""
-        return self._path.suffix == ".gguf" or folder.kind(folder.config(self._path)) == "causal"
+        return self._path.suffix == ".gguf" or folder.model_kind(folder.config(self._path)) == "causal"
 
     @property
     def info(self) -> ModelInfo:
@@ -123,8 +123,8 @@ class TorchBackend:
         messages, extra = request.messages, _template_variables(request)
         try:
             if self._path.suffix == ".gguf":
-                ids = _tokenizer_of(self._path).prompt([w for m in messages for w in wire(m)], extra)
-            elif (model := self._place(self._form(request)).model) is not None:
+                ids = _tokenizer_of(self._path).prompt([w for m in messages for w in chat_messages(m)], extra)
+            elif (model := self._entry(self._precision(request)).model) is not None:
                 ids = model.prompt(messages, extra)[0]
             else:
                 return estimate_tokens(request)
@@ -136,11 +136,11 @@ class TorchBackend:
         """Answer one request."""
 
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
-            precision = self._form(request)
-            entry = self._place(precision)
-            with entry.hold(put, stop) as acquired:
+            precision = self._precision(request)
+            entry = self._entry(precision)
+            with entry.acquire(put, stop) as acquired:
                 if acquired:
-                    self._answer(entry, precision, request, put, lambda: stop.is_set() or closing.is_set())
+                    self._answer(entry, precision, request, put, lambda: stop.is_set() or shutting_down.is_set())
 
         return thread_stream(work)
 
@@ -171,14 +171,14 @@ class TorchBackend:
         """Answer requests with the same form."""
 
         def whole(event: Event) -> None:
-            put((ALL, event))
+            put((ALL_ROWS, event))
 
         def stopped() -> bool:
-            return stop.is_set() or closing.is_set()
+            return stop.is_set() or shutting_down.is_set()
 
-        precision = self._form(requests[0][1])
-        entry = self._place(precision)
-        with entry.hold(whole, stop) as acquired:
+        precision = self._precision(requests[0][1])
+        entry = self._entry(precision)
+        with entry.acquire(whole, stop) as acquired:
             if not acquired:
                 return
             for name in sorted({name for _, request in requests for name in _not_applied(request)}):
@@ -187,8 +187,8 @@ class TorchBackend:
                 whole(Notice(kind="note", text=self._note))
             max_tokens = max(request.max_tokens or DEFAULT_MAX_TOKENS for _, request in requests)
             with self._loaded(entry, precision, max_tokens, whole, stopped) as (model, about):
-                if model is not None and not one_by_one(model):
-                    batch(model, self._path, requests, content_free, put, stopped, about | {"model": self._info.name})
+                if model is not None and not is_sequential(model):
+                    run_batch(model, self._path, requests, content_free, put, stopped, about | {"model": self._info.name})
                     return
             for n, request in requests if model is not None else ():
                 try:
@@ -196,38 +196,38 @@ class TorchBackend:
                 except FmnbError as e:
                     put((n, Failed(error=e.to_dict())))
 
-    def _form(self, request: Request) -> Form:
-        return form(self._path, request.dtype, request.quant)
+    def _precision(self, request: Request) -> Precision:
+        return select_precision(self._path, request.dtype, request.quant)
 
-    def _place(self, precision: Form) -> Resident:
-        entry = resident(str(precision), self._path)
+    def _entry(self, precision: Precision) -> ModelEntry:
+        entry = model_entry(str(precision), self._path)
         entry.name = self._info.name
         return entry
 
     def _answer(
-        self, entry: Resident, precision: Form, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, entry: ModelEntry, precision: Precision, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
         for name in _not_applied(request):
             put(Notice(kind="not_applied", text=name))
-        sampler = chooser(sampling(request))
+        sampler = make_sampler(sampling_params(request))
         with self._loaded(entry, precision, request.max_tokens or DEFAULT_MAX_TOKENS, put, stopped) as (model, about):
             if model is None:
                 return
             answer = _Answer(model, request, put, stopped)
             if answer.run(sampler):
                 put(UsageReported(usage=answer.usage))
-                put(Finished(reason=answer.reason, model=self._info.name, extra=answer.extra | about))
+                put(Finished(reason=answer.finish_reason, model=self._info.name, extra=answer.extra | about))
 
     @contextmanager
     def _loaded(
-        self, entry: Resident, precision: Form, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]
+        self, entry: ModelEntry, precision: Precision, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> Iterator[tuple[TorchModel | None, dict[str, Any]]]:
         """Load the model if needed; yields it with its threads and the facts for answers, or None if stopped."""
         count, note = host.threads()
         if note:
             put(Notice(kind="note", text=note))
         fresh = entry.model is None
-        with threads(count):
+        with inference_threads(count):
             if fresh:
                 loaded = load(self._path, precision, n_ctx, put, stopped)
                 if loaded is None:
@@ -235,16 +235,16 @@ class TorchBackend:
                     return
                 entry.model, entry.memory = loaded, loaded.memory
                 slower = "" if loaded.path == "fast" else f"; plain path: {loaded.path_reason}"
-                put(Notice(kind="note", text=f"loaded in {precision.chosen}{slower}"))
+                put(Notice(kind="note", text=f"loaded in {precision.reason}{slower}"))
             model: TorchModel = entry.model
             try:
-                yield model, self._about(model, precision, count, fresh)
+                yield model, self._facts(model, precision, count, fresh)
             except (MemoryError, RuntimeError) as e:
-                if not is_memory(e):
+                if not is_oom(e):
                     raise
                 raise InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
 
-    def _about(self, model: TorchModel, precision: Form, count: int, fresh: bool) -> dict[str, Any]:
+    def _facts(self, model: TorchModel, precision: Precision, count: int, fresh: bool) -> dict[str, Any]:
         """The facts about the model in an answer's `extra`."""
         about: dict[str, Any] = {
             "title": self._path.stem if self._path.suffix == ".gguf" else self._path.name,
@@ -254,7 +254,7 @@ class TorchBackend:
             "device": precision.device,
             "dtype": precision.dtype,
             "quant": precision.quant,
-            "chosen": precision.chosen,
+            "chosen": precision.reason,
             "path": model.path,
             "path_reason": model.path_reason,
         }
@@ -269,7 +269,7 @@ class TorchBackend:
 
 def _not_applied(request: Request) -> tuple[str, ...]:
     """The names of options that this engine does not support."""
-    return (*(k for k in request.extra if k not in _RAW), *(("tools",) if request.tools else ()))
+    return (*(k for k in request.extra if k not in _SUPPORTED_PARAMS), *(("tools",) if request.tools else ()))
 
 
 def _template_variables(request: Request) -> dict[str, Any]:
@@ -299,32 +299,32 @@ class _Answer:
 
     def __init__(self, model: TorchModel, request: Request, put: Callable[[Event], None], stopped: Callable[[], bool]):
         self._model, self._request, self._put, self._stopped = model, request, put, stopped
-        self._endless = bool(request.extra.get("ignore_eos"))
-        self._text = Text(model.tokenizer, request.stop)
+        self._ignore_eos = bool(request.extra.get("ignore_eos"))
+        self._detokenizer = Detokenizer(model.tokenizer, request.stop)
         self._grammar: Grammar | None = None
         self._loop = LoopDetector()
-        self._held: list[str] = []
-        self._whole: list[str] = []
-        self._sent = 0.0
-        self.reason = "length"
+        self._buffer: list[str] = []
+        self._sent_text: list[str] = []
+        self._sent_at = 0.0
+        self.finish_reason = "length"
         self.usage = Usage(cost=0.0)
         self.extra: dict[str, Any] = {}
 
     def run(self, sampler: Callable[[Tensor], int]) -> bool:
         """Run prefill and decode; False if stopped."""
         request, model = self._request, self._model
-        ids, pixels, prefix = prompt(model, request, _template_variables(request))
-        limit = room(model, request, len(ids))
+        ids, pixels, prefix = model_input(model, request, _template_variables(request))
+        limit = output_limit(model, request, len(ids))
         grammar = None
         if request.schema is not None:
-            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._text, limit, prefix)
+            grammar = self._grammar = Grammar(request.schema, model.grammar_tokenizer(), self._detokenizer, limit, prefix)
         began = time.monotonic()
 
         def on(done: int) -> None:
             if done < len(ids):
                 self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
 
-        logits, cached = model.read(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
+        logits, cached = model.prefill(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
         if logits is None:
             return False
         first = time.monotonic()
@@ -333,35 +333,35 @@ class _Answer:
         while True:
             if self._stopped():
                 return False
-            token = sampler(self._allowed(logits) if grammar is None else grammar.mask(logits))
+            token = sampler(self._mask_eos(logits) if grammar is None else grammar.mask(logits))
             generated += 1
             if token in self._model.tokenizer.ends:
-                self.reason = "stop"
+                self.finish_reason = "stop"
                 break
             output_ids.append(token)
-            self._say(token, logits)
-            if self._text.stopped or (grammar is not None and grammar.done):
-                self.reason = "stop" if grammar is None else grammar.reason
+            self._append(token, logits)
+            if self._detokenizer.stopped or (grammar is not None and grammar.done):
+                self.finish_reason = "stop" if grammar is None else grammar.finish_reason
                 break
-            if self._loop.cut >= 0:
-                self.reason = REASON
+            if self._loop.cut_at >= 0:
+                self.finish_reason = REASON
                 break
             if generated >= limit:
                 if grammar is not None:
                     grammar.finish()
-                    self.reason = grammar.reason
+                    self.finish_reason = grammar.finish_reason
                 break
-            logits = model.step(token, len(ids) + generated - 1)
+            logits = model.decode(token, len(ids) + generated - 1)
         last = time.monotonic()
-        self._held.append(self._text.rest() if grammar is None else grammar.rest())
+        self._buffer.append(self._detokenizer.rest() if grammar is None else grammar.rest())
         self._flush()
-        if self.reason == "length" and grammar is not None and not grammar.complete:
+        if self.finish_reason == "length" and grammar is not None and not grammar.complete:
             self.extra[UNFINISHED] = True
-        if self.reason == "length" and grammar is None and not prefix:
-            remember(model, "".join(self._whole), output_ids)
-        for note in () if grammar is None else grammar.following.notes:
+        if self.finish_reason == "length" and grammar is None and not prefix:
+            remember_tokens(model, "".join(self._sent_text), output_ids)
+        for note in () if grammar is None else grammar.decoder.notes:
             self._put(Notice(kind="note", text=note))
-        if self.reason == REASON:
+        if self.finish_reason == REASON:
             self._put(Notice(kind="warning", text=NOTICE))
         self.usage = Usage(len(ids), generated, cached, cost=0.0)
         if generated > 1 and last > first:
@@ -370,28 +370,28 @@ class _Answer:
             self.extra["prompt_tokens_per_second"] = round((len(ids) - cached) / (first - began), 2)
         return True
 
-    def _allowed(self, logits: Tensor) -> Tensor:
-        if self._endless:
+    def _mask_eos(self, logits: Tensor) -> Tensor:
+        if self._ignore_eos:
             logits = logits.clone()
             logits[sorted(self._model.tokenizer.ends)] = float("-inf")
         return logits
 
-    def _say(self, token: int, logits: Tensor) -> None:
+    def _append(self, token: int, logits: Tensor) -> None:
         if self._request.logprobs is not None:
             self._flush()
             self._put(Logprobs(tokens=(logprob(self._model.tokenizer, logits, token, self._request.logprobs),)))
         if self._grammar is not None:
-            self._grammar.take(token)
-            self._held.append(self._grammar.release())
-        elif text := self._text.add(token):
-            self._held.append(text)
+            self._grammar.append_token(token)
+            self._buffer.append(self._grammar.release())
+        elif text := self._detokenizer.add(token):
+            self._buffer.append(text)
             self._loop.add(text)
-        if time.monotonic() - self._sent >= _GATHER:
+        if time.monotonic() - self._sent_at >= _FLUSH_INTERVAL:
             self._flush()
 
     def _flush(self) -> None:
-        if text := "".join(self._held):
-            self._whole.append(text)
+        if text := "".join(self._buffer):
+            self._sent_text.append(text)
             self._put(TextDelta(text=text))
-            self._sent = time.monotonic()
-        self._held.clear()
+            self._sent_at = time.monotonic()
+        self._buffer.clear()

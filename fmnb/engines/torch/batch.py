@@ -18,19 +18,19 @@ from ..labels import Labels, labels
 from . import label_scoring, padded_batch
 from . import scheduler as torch_rows
 from .model import TorchModel
-from .sequence import Answered, Row, prepared
+from .sequence import SequenceResult, SequenceState, prepare
 from .vision_model import VisionModel
 
 Put = Callable[[tuple[int, Event]], None]
-_NARROW = ("top_k", "top_p", "min_p", "ignore_eos")  # raw parameters that only generation supports
+_GENERATION_ONLY = ("top_k", "top_p", "min_p", "ignore_eos")  # raw parameters that only generation supports
 
 
-def one_by_one(model: TorchModel) -> bool:
+def is_sequential(model: TorchModel) -> bool:
     """Whether a model cannot batch rows."""
     return isinstance(model.net, VisionModel)
 
 
-def batch(
+def run_batch(
     model: TorchModel,
     path: Path,
     requests: Sequence[tuple[int, Request]],
@@ -43,30 +43,32 @@ def batch(
 
     `content_free` are prompts without content; `about` is added to each `extra`.
     """
-    to_generate: list[Row] = []
-    to_score: dict[Labels, list[Row]] = {}
+    to_generate: list[SequenceState] = []
+    to_score: dict[Labels, list[SequenceState]] = {}
     for number, request in requests:
         if stopped():
             return
         options = _labels(model, request)
         try:
-            row = prepared(model, number, request, _variables(request), generate=options is None)
+            row = prepare(model, number, request, _variables(request), generate=options is None)
         except FmnbError as e:
             put((number, Failed(error=e.to_dict())))
             continue
         (to_generate if options is None else to_score.setdefault(options, [])).append(row)
     for options, rows in to_score.items():
-        blanks = [model.prompt(r.messages, _variables(r))[0] for r in content_free] or label_scoring.blanks(model, [r.ids for r in rows])
-        _tell(label_scoring.scored(model, rows, options, blanks, stopped), put, about)
+        blanks = [model.prompt(r.messages, _variables(r))[0] for r in content_free] or label_scoring.content_free_prompts(
+            model, [r.prompt_ids for r in rows]
+        )
+        _emit(label_scoring.score_labels(model, rows, options, blanks, stopped), put, about)
     if to_generate:
         fast = model.path == "fast"
-        results = torch_rows.generated(model, to_generate, stopped) if fast else padded_batch.generated(model, path, to_generate, stopped)
-        _tell(results, put, about)
+        results = torch_rows.generate(model, to_generate, stopped) if fast else padded_batch.generate(model, path, to_generate, stopped)
+        _emit(results, put, about)
 
 
 def _labels(model: TorchModel, request: Request) -> Labels | None:
     """The labels of a request, if they can be scored."""
-    if model.path != "fast" or request.stop or any(n in request.extra for n in _NARROW):
+    if model.path != "fast" or request.stop or any(n in request.extra for n in _GENERATION_ONLY):
         return None
     return labels(request.schema)
 
@@ -76,7 +78,7 @@ def _variables(request: Request) -> dict[str, Any]:
     return dict(more) if isinstance(more, dict) else {}
 
 
-def _tell(results: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: dict[str, Any]) -> None:
+def _emit(results: Iterator[tuple[SequenceState, SequenceResult | FmnbError]], put: Put, about: dict[str, Any]) -> None:
     for row, answer in results:
         n = row.number
         if isinstance(answer, FmnbError):
@@ -87,7 +89,7 @@ def _tell(results: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: 
         if answer.logprobs:
             put((n, Logprobs(tokens=answer.logprobs)))
         for note in answer.notes:
-            put((n, Notice(kind="warning" if answer.reason == REASON else "note", text=note)))
+            put((n, Notice(kind="warning" if answer.finish_reason == REASON else "note", text=note)))
         put((n, UsageReported(usage=answer.usage)))
         extra = dict(about)
         if answer.unfinished:
@@ -96,4 +98,4 @@ def _tell(results: Iterator[tuple[Row, Answered | FmnbError]], put: Put, about: 
             extra["labels"] = answer.labels
         elif answer.seconds > 0:
             extra["tokens_per_second"] = round((answer.usage.output_tokens or 0) / answer.seconds, 2)
-        put((n, Finished(reason=answer.reason, model=about["model"], extra={k: v for k, v in extra.items() if k != "model"})))
+        put((n, Finished(reason=answer.finish_reason, model=about["model"], extra={k: v for k, v in extra.items() if k != "model"})))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ContextTooLongError
 from ...core.types import Request
-from ..chat_format import begun
+from ..chat_format import split_answer_prefix
 from .model import TextTokenizer, TorchModel
 
 if TYPE_CHECKING:
@@ -17,30 +17,33 @@ if TYPE_CHECKING:
 DEFAULT_MAX_TOKENS = 512
 
 
-_KEPT = 32  # answers whose tokens are remembered
-_written: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
+_MAX_REMEMBERED = 32  # answers whose tokens are remembered
+_remembered: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
 
 
-def remember(model: TorchModel, text: str, token_ids: Sequence[int]) -> None:
+def remember_tokens(model: TorchModel, text: str, token_ids: Sequence[int]) -> None:
     """Remember the tokens of an answer, so that continuing it uses the same tokenization."""
-    _written[f"{id(model.tokenizer)}", text] = tuple(token_ids)
-    while len(_written) > _KEPT:
-        _written.popitem(last=False)
+    _remembered[f"{id(model.tokenizer)}", text] = tuple(token_ids)
+    while len(_remembered) > _MAX_REMEMBERED:
+        _remembered.popitem(last=False)
 
 
-def prompt(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[list[int], dict[str, Any], str]:
+def model_input(model: TorchModel, request: Request, extra: dict[str, Any]) -> tuple[list[int], dict[str, Any], str]:
     """The input of the model: token ids, image tensors, and the existing start of the answer."""
-    turns, prefix = begun(request)
+    turns, prefix = split_answer_prefix(request)
     ids, pixels = model.prompt(turns.messages, extra)
     if prefix:
-        ids = [*ids, *(_written.get((f"{id(model.tokenizer)}", prefix)) or model.tokenizer.encode(prefix))]
+        ids = [*ids, *(_remembered.get((f"{id(model.tokenizer)}", prefix)) or model.tokenizer.encode(prefix))]
     return ids or sorted(model.tokenizer.ends)[:1] or [0], pixels, prefix
 
 
-def room(model: TorchModel, request: Request, prompt_tokens: int) -> int:
-    """The maximum output tokens for a prompt of `tokens`; raises ContextTooLongError if they do not fit."""
-    max_tokens, remaining = request.max_tokens, model.room(prompt_tokens)
-    over = (0 if model.apart and remaining < 0 else max_tokens or 1) - remaining
+def output_limit(model: TorchModel, request: Request, prompt_tokens: int) -> int:
+    """The maximum output tokens after a prompt of `prompt_tokens` tokens.
+
+    Raises ContextTooLongError if they do not fit.
+    """
+    max_tokens, remaining = request.max_tokens, model.remaining_context(prompt_tokens)
+    over = (0 if model.has_separate_contexts and remaining < 0 else max_tokens or 1) - remaining
     if over > 0:
         raise ContextTooLongError(
             f"Prompt and answer do not fit: {over:,} tokens too many",
@@ -58,38 +61,38 @@ def logprob(tokenizer: TextTokenizer, logits: Tensor, token: int, how_many: int)
     return {"token": tokenizer.token(token), "logprob": float(p[token]), "top": top}
 
 
-class Text:
+class Detokenizer:
     """Incremental detokenizer: holds back incomplete characters and possible starts of stop strings."""
 
     def __init__(self, tokenizer: TextTokenizer, stops: tuple[str, ...]):
         self._tokenizer = tokenizer
         self.stops = self._stops = tuple(s for s in stops if s)
         self._ids: list[int] = []
-        self._known = 0  # number of `_ids` whose text was returned; decoding with earlier tokens gives the right spaces
+        self._n_decoded = 0  # number of `_ids` whose text was returned; decoding with earlier tokens gives the right spaces
         self._before = ""
-        self._back = ""
+        self._held_back = ""
         self.stopped = False
 
     def add(self, token: int) -> str:
         """Add a token; returns the text that can be shown now."""
         self._ids.append(token)
         text = self._tokenizer.decode(self._ids)
-        if text.endswith("\ufffd") and len(self._ids) - self._known < 8:  # possibly an incomplete character
+        if text.endswith("\ufffd") and len(self._ids) - self._n_decoded < 8:  # possibly an incomplete character
             return ""
         new = text[len(self._before) :]
-        self._ids = self._ids[self._known :]
-        self._known = len(self._ids)
+        self._ids = self._ids[self._n_decoded :]
+        self._n_decoded = len(self._ids)
         self._before = self._tokenizer.decode(self._ids)
-        return self._past_stops(new)
+        return self._before_stops(new)
 
-    def _past_stops(self, new: str) -> str:
-        text = self._back + new
+    def _before_stops(self, new: str) -> str:
+        text = self._held_back + new
         stops_at = [at for s in self._stops if (at := text.find(s)) >= 0]
         if stops_at:
-            self.stopped, self._back = True, ""
+            self.stopped, self._held_back = True, ""
             return text[: min(stops_at)]
         keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
-        self._back = text[len(text) - keep :]
+        self._held_back = text[len(text) - keep :]
         return text[: len(text) - keep]
 
     def rest(self) -> str:
@@ -97,4 +100,4 @@ class Text:
         if self.stopped:
             return ""
         tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")
-        return self._past_stops(tail) + self._back
+        return self._before_stops(tail) + self._held_back

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 from ...core.backend import CONTENT_FREE
 from ...core.errors import FmnbError, InsufficientMemoryError
 from ...core.types import Usage
-from ..labels import Labels, drawn
-from .kv_cache import Rows, Span
-from .linear import MANY
+from ..labels import Labels, sample_label
+from .kv_cache import BatchKVCache, Span
+from .linear import MIN_DENSE_ROWS
 from .llama import Stopped
-from .model import TorchModel, is_memory
-from .scheduler import PASS, common_prefix, opened
-from .sequence import Answered, Row, begin
+from .model import TorchModel, is_oom
+from .scheduler import MAX_BATCHED_TOKENS, common_prefix, prefill_shared
+from .sequence import SequenceResult, SequenceState, mark_started
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PrefixTree:
     """A prefix tree of token sequences: `trunk` is the common prefix, `tokens` and `parents` the branches.
 
     A parent of -1 is the end of the trunk. `paths` has the tokens of each sequence after the trunk,
@@ -41,10 +41,10 @@ class Tree:
     paths: tuple[tuple[tuple[int, int], ...], ...]
 
 
-def tree(sequences: Sequence[list[int]]) -> Tree:
+def prefix_tree(sequences: Sequence[list[int]]) -> PrefixTree:
     """The tree of token sequences. The last token of a sequence needs no forward pass, so it is no node.
 
-    >>> t = tree([[1, 2, 3, 9], [1, 2, 4, 9]])
+    >>> t = prefix_tree([[1, 2, 3, 9], [1, 2, 4, 9]])
     >>> t.trunk, t.tokens, t.parents, t.paths
     ((1, 2), (3, 4), (-1, -1), (((-1, 3), (0, 9)), ((-1, 4), (1, 9))))
     """
@@ -67,12 +67,12 @@ def tree(sequences: Sequence[list[int]]) -> Tree:
                     parents.append(at)
                 at = nodes[key]
         paths.append(tuple(path))
-    return Tree(tuple(low[:shared]), tuple(tokens), tuple(parents), tuple(paths))
+    return PrefixTree(tuple(low[:shared]), tuple(tokens), tuple(parents), tuple(paths))
 
 
-def scored(
-    model: TorchModel, rows: Sequence[Row], options: Labels, content_free: Sequence[list[int]], stopped: Callable[[], bool]
-) -> Iterator[tuple[Row, Answered | FmnbError]]:
+def score_labels(
+    model: TorchModel, rows: Sequence[SequenceState], options: Labels, content_free: Sequence[list[int]], stopped: Callable[[], bool]
+) -> Iterator[tuple[SequenceState, SequenceResult | FmnbError]]:
     """Choose a label for each row; yields each row after its pass. Ends early if stopped.
 
     A label's score is the log-probability of its whole text minus that after `content_free` prompts:
@@ -84,41 +84,41 @@ def scored(
     """
     import torch
 
-    branches = tree([model.tokenizer.encode(t) for t in options.texts])
-    queue = sorted(rows, key=lambda r: -len(r.ids))
-    start = opened(model, [*(list(p) for p in content_free), *(r.ids for r in queue)], stopped)
+    branches = prefix_tree([model.tokenizer.encode(t) for t in options.texts])
+    queue = sorted(rows, key=lambda r: -len(r.prompt_ids))
+    start = prefill_shared(model, [*(list(p) for p in content_free), *(r.prompt_ids for r in queue)], stopped)
     if start is None:
         return
     slots, shared, cached = start
-    max_tokens = PASS[model.form.device]
+    max_tokens = MAX_BATCHED_TOKENS[model.precision.device]
     length = len(branches.trunk) + max(len(p) for p in branches.paths)
     try:
         blank = [s for _, s in _passes(slots, [p[shared:] for p in content_free], branches, max_tokens, stopped) if s is not None]
         prior = torch.stack(blank).mean(0) if blank else torch.zeros(len(options.texts))
-        for i, score in _passes(slots, [r.ids[shared:] for r in queue], branches, max_tokens, stopped):
+        for i, score in _passes(slots, [r.prompt_ids[shared:] for r in queue], branches, max_tokens, stopped):
             row = queue[i]
-            begin(row)
-            row.known = shared if i else cached
+            mark_started(row)
+            row.cached_tokens = shared if i else cached
             if score is None:
                 yield (
                     row,
                     InsufficientMemoryError(
-                        "Memory ran out", detail=f"{len(row.ids):,} tokens", hint="`%fm unload`, or shorten the prompt."
+                        "Memory ran out", detail=f"{len(row.prompt_ids):,} tokens", hint="`%fm unload`, or shorten the prompt."
                     ),
                 )
             else:
-                yield row, _chosen(row, options, score - prior, length)
+                yield row, _select_label(row, options, score - prior, length)
     except Stopped:
         return
 
 
-def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
+def content_free_prompts(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
     """Content-free prompts derived from the rows.
 
     Each is the common prefix, a word for nothing, and the common suffix. Empty if there are so few
     rows that they may share more than their template.
     """
-    if len(prompts) < MANY:
+    if len(prompts) < MIN_DENSE_ROWS:
         return []
     begin, end = common_prefix(prompts), common_prefix([p[::-1] for p in prompts])
     end = min(end, min(len(p) for p in prompts) - begin)
@@ -127,7 +127,7 @@ def blanks(model: TorchModel, prompts: Sequence[list[int]]) -> list[list[int]]:
 
 
 def _passes(
-    slots: Rows, tails: Sequence[list[int]], branches: Tree, max_tokens: int, stopped: Callable[[], bool]
+    slots: BatchKVCache, tails: Sequence[list[int]], branches: PrefixTree, max_tokens: int, stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, Tensor | None]]:
     """The label scores after each tail, [labels]; None for a tail that does not fit into memory.
 
@@ -142,7 +142,7 @@ def _passes(
         try:
             scores: list[Tensor | None] = list(_scores(slots, batch, branches, max_tokens, stopped))
         except (MemoryError, RuntimeError) as e:
-            if not is_memory(e):
+            if not is_oom(e):
                 raise
             slots.clear()
             if len(batch) > 1:
@@ -153,11 +153,13 @@ def _passes(
         at += len(scores)
 
 
-def _scores(slots: Rows, batch: list[list[int]], branches: Tree, max_tokens: int, stopped: Callable[[], bool]) -> list[Tensor]:
+def _scores(
+    slots: BatchKVCache, batch: list[list[int]], branches: PrefixTree, max_tokens: int, stopped: Callable[[], bool]
+) -> list[Tensor]:
     """One forward pass: the log-probability of each label's text for each row."""
     import torch
 
-    slots.restart()
+    slots.reset()
     nodes = len(branches.tokens)
     while len(batch[0]) - nodes > max_tokens:  # a single long tail: its start is processed first
         slots.forward([Span(0, [batch[0][:max_tokens]])], stopped)
@@ -174,17 +176,22 @@ def _scores(slots: Rows, batch: list[list[int]], branches: Tree, max_tokens: int
     return out
 
 
-def _chosen(row: Row, options: Labels, score: Tensor, length: int) -> Answered:
+def _select_label(row: SequenceState, options: Labels, score: Tensor, length: int) -> SequenceResult:
     """The most likely label, or a sampled one if the request has a temperature."""
     p = score.log_softmax(0)
-    choice = int(p.argmax()) if row.choose is None else drawn(score.tolist(), row.request)
+    choice = int(p.argmax()) if row.sampler is None else sample_label(score.tolist(), row.request)
     probabilities = p.exp().tolist()
     logprobs: tuple[dict[str, Any], ...] = ()
     if row.request.logprobs is not None:
         best = p.topk(min(max(1, row.request.logprobs), len(p)))
         top = [[options.names[i], v] for v, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)]
         logprobs = ({"token": options.names[choice], "logprob": float(p[choice]), "top": top},)
-    usage = Usage(len(row.ids), length, row.known, cost=0.0)
-    return Answered(
-        options.texts[choice], "stop", usage, time.monotonic() - row.began, logprobs, dict(zip(options.names, probabilities, strict=True))
+    usage = Usage(len(row.prompt_ids), length, row.cached_tokens, cost=0.0)
+    return SequenceResult(
+        options.texts[choice],
+        "stop",
+        usage,
+        time.monotonic() - row.started_at,
+        logprobs,
+        dict(zip(options.names, probabilities, strict=True)),
     )

@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..weights.gguf_tensors import FLOATS, FOUR_BIT, GROUP, floats, four_bit
+from ..weights.gguf_tensors import FLOAT_FORMATS, GROUP, INT4_FORMATS, floats, int4_blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MANY = 8  # from this number of rows on, the dense form is faster
-LONG = 64  # prompt tokens from which on creating it pays off
+MIN_DENSE_ROWS = 8  # from this number of rows on, the dense form is faster
+MIN_DENSE_PROMPT = 64  # prompt tokens from which on creating it pays off
 _PIECES = 8  # a 32-bit matrix times one row uses one thread; a batch of products uses all
 
 
@@ -39,16 +39,16 @@ class Linear:
         import torch
 
         self._parts, self._dtype, self._device = parts, dtype, device
-        self._four: tuple[Tensor, Tensor] | None = None
-        self._eight: tuple[Tensor, Tensor] | None = None
+        self._int4: tuple[Tensor, Tensor] | None = None
+        self._int8: tuple[Tensor, Tensor] | None = None
         self._dense: Tensor | None = None
         some = [p.bias for p in parts if p.bias is not None]
         self._bias = torch.cat(some) if some else None  # a family has biases for all of them or none
-        packs = quant != "none" and all(columns_pack(floats(p.raw[:1], p.kind).shape[1]) for p in parts)
-        if packs and quant == "int4" and all(p.kind in FOUR_BIT or p.kind in FLOATS for p in parts):
-            self._four = _pack_four(parts)
-        if packs and self._four is None:
-            self._eight = _pack_eight(parts, dtype)
+        packs = quant != "none" and all(is_packable(floats(p.raw[:1], p.kind).shape[1]) for p in parts)
+        if packs and quant == "int4" and all(p.kind in INT4_FORMATS or p.kind in FLOAT_FORMATS for p in parts):
+            self._int4 = _pack_int4_parts(parts)
+        if packs and self._int4 is None:
+            self._int8 = _pack_int8_parts(parts, dtype)
         self.packed = packs
         self._split: Tensor | None = None
         if not self.packed:
@@ -68,7 +68,7 @@ class Linear:
         if self._dense is not None:
             return self._dense
         dense = torch.cat([floats(p.raw, p.kind, self._dtype) for p in self._parts]).to(self._device)
-        if not (self.packed and all(p.kind in FLOATS for p in self._parts)):
+        if not (self.packed and all(p.kind in FLOAT_FORMATS for p in self._parts)):
             self._dense = dense
         return dense
 
@@ -81,28 +81,28 @@ class Linear:
                 y = torch.bmm(self._split, x.t().expand(_PIECES, -1, 1)).view(1, -1)
                 return y if self._bias is None else y.add_(self._bias)
             return torch.nn.functional.linear(x, self.dense, self._bias)
-        if self._four is not None:
-            y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self._four[0], GROUP, self._four[1])
+        if self._int4 is not None:
+            y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self._int4[0], GROUP, self._int4[1])
         else:
-            assert self._eight is not None
-            y = torch.ops.aten._weight_int8pack_mm(x, *self._eight)
+            assert self._int8 is not None
+            y = torch.ops.aten._weight_int8pack_mm(x, *self._int8)
         return y if self._bias is None else y.add_(self._bias)
 
 
-def columns_pack(columns: int) -> bool:
+def is_packable(columns: int) -> bool:
     """Whether the kernels support rows of that many weights; with others they read out of bounds."""
     return columns % GROUP == 0
 
 
-def _pack_four(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
+def _pack_int4_parts(parts: list[Matrix]) -> tuple[Tensor, Tensor] | None:
     import torch
 
-    q, scale, zero = (torch.cat(z) for z in zip(*(four_bit(p.raw, p.kind) for p in parts), strict=True))
-    return kernel_four(q, scale, zero)
+    q, scale, zero = (torch.cat(z) for z in zip(*(int4_blocks(p.raw, p.kind) for p in parts), strict=True))
+    return pack_int4(q, scale, zero)
 
 
-def kernel_four(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor] | None:
-    """4-bit weights from `four_bit` in the kernel's layout; None if it does not support the sizes."""
+def pack_int4(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor] | None:
+    """4-bit weights from `int4_blocks` in the kernel's layout; None if it does not support the sizes."""
     import torch
 
     if q.shape[0] % 16:
@@ -111,18 +111,18 @@ def kernel_four(q: Tensor, scale: Tensor, zero: Tensor) -> tuple[Tensor, Tensor]
     return packed, torch.stack([scale, zero], -1).transpose(0, 1).contiguous().to(torch.bfloat16)
 
 
-def _pack_eight(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
+def _pack_int8_parts(parts: list[Matrix], dtype: Any) -> tuple[Tensor, Tensor]:
     import torch
 
     done = [
-        round_to_eight(floats(piece, p.kind), dtype)
+        quantize_int8(floats(piece, p.kind), dtype)
         for p in parts
         for piece in torch.split(p.raw, 8192)  # the floats of a vocabulary would take four times the size of the file
     ]
     return torch.cat([q for q, _ in done]), torch.cat([scale for _, scale in done])
 
 
-def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
+def quantize_int8(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
     """Quantize rows of 32-bit floats to 8 bits with one scale per row."""
     import torch
 
@@ -130,7 +130,7 @@ def round_to_eight(w: Tensor, dtype: Any) -> tuple[Tensor, Tensor]:
     return (w / scale[:, None]).round_().to(torch.int8), scale.to(dtype)
 
 
-class Table:
+class Embedding:
     """The token embedding: rows of a dense matrix, or rows dequantized from the file on demand."""
 
     def __init__(self, matrix: Matrix, dtype: Any, device: str, dense: Tensor | None):

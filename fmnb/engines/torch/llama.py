@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..weights.gguf_tensors import FLOATS, Weights
+from ..weights.gguf_tensors import FLOAT_FORMATS, GgufWeights
 from ..weights.safetensors import FolderWeights
-from .linear import LONG, MANY, Linear, Matrix, Table
-from .llama_config import Rotation, Shape
+from .linear import MIN_DENSE_PROMPT, MIN_DENSE_ROWS, Embedding, Linear, Matrix
+from .llama_config import LlamaConfig, Rope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 class Layer:
     """The weights of one layer."""
 
-    norm: Tensor
+    attention_norm: Tensor
     qkv: Linear
     out: Linear
-    norm2: Tensor
+    mlp_norm: Tensor
     gate_up: Linear
     down: Linear
     q_norm: Tensor | None
     k_norm: Tensor | None
-    after: Tensor | None  # norms after attention and MLP, if a family has them
-    after2: Tensor | None
+    post_attention_norm: Tensor | None  # norms after attention and MLP, if a family has them
+    post_mlp_norm: Tensor | None
 
 
 class Stopped(Exception):
     """The user stopped while a model was loading or between two layers."""
 
 
-class Cache:
+class KVCache:
     """The KV cache, [layers, tokens, 2 × groups, head]; grows by doubling."""
 
     def __init__(self, model: Llama, tokens: int):
@@ -54,18 +54,18 @@ class Cache:
     def _new(self, tokens: int) -> Tensor:
         import torch
 
-        s = self._model.shape
-        return torch.zeros(s.layers, tokens, 2 * s.groups, s.head, dtype=self._model.dtype, device=self._model.device)
+        s = self._model.config
+        return torch.zeros(s.num_layers, tokens, 2 * s.num_kv_heads, s.head_dim, dtype=self._model.dtype, device=self._model.device)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """The current capacity in tokens."""
         return int(self.kv.shape[1])
 
     def grow(self, tokens: int) -> None:
         """Grow to a capacity of `tokens`; keeps the content."""
-        if tokens > self.room:
-            old, self.kv = self.kv, self._new(min(self._model.shape.context, max(tokens, 2 * self.room)))
+        if tokens > self.capacity:
+            old, self.kv = self.kv, self._new(min(self._model.config.max_positions, max(tokens, 2 * self.capacity)))
             self.kv[:, : old.shape[1]] = old
 
 
@@ -74,8 +74,8 @@ class Llama:
 
     def __init__(
         self,
-        shape: Shape,
-        weights: Weights | FolderWeights,
+        config: LlamaConfig,
+        weights: GgufWeights | FolderWeights,
         dtype: Any,
         quant: str,
         device: str,
@@ -84,7 +84,7 @@ class Llama:
         """Load from files. `on_layer(bytes)` receives the progress; if it returns True, raises Stopped."""
         import torch
 
-        self.shape = s = shape
+        self.config = s = config
         self.dtype, self.device, self.quant = dtype, device, quant
         done = 0
 
@@ -95,8 +95,8 @@ class Llama:
             parts = []
             for name in names:
                 raw, kind, bias = weights.raw(f"{name}.weight"), weights.kind(f"{name}.weight"), vector(f"{name}.bias")
-                if name.endswith(turned) and s.paired:
-                    raw, bias = _unpaired(raw, s.head), None if bias is None else _unpaired(bias, s.head)
+                if name.endswith(turned) and s.interleaved_rope:
+                    raw, bias = _uninterleave(raw, s.head_dim), None if bias is None else _uninterleave(bias, s.head_dim)
                 parts.append(Matrix(raw, kind, bias))
             return Linear(parts, dtype, quant, device)
 
@@ -104,7 +104,7 @@ class Llama:
             return self._norm_weight(weights.floats(name)) if name in weights else None
 
         self.layers = []
-        for i in range(s.layers):
+        for i in range(s.num_layers):
             b = f"blk.{i}."
             self.layers.append(
                 Layer(
@@ -125,127 +125,129 @@ class Llama:
                 raise Stopped
         self.norm = self._norm_weight(weights.floats("output_norm.weight"))
         embedding = Matrix(weights.raw("token_embd.weight"), weights.kind("token_embd.weight"), None)
-        tied = "output.weight" not in weights if s.tied is None else s.tied
+        tied = "output.weight" not in weights if s.tied_embeddings is None else s.tied_embeddings
         top = embedding if tied else Matrix(weights.raw("output.weight"), weights.kind("output.weight"), None)
-        fine = "int8" if quant == "int4" and top.kind in FLOATS else quant  # the output matrix needs more than 4 bits
+        fine = "int8" if quant == "int4" and top.kind in FLOAT_FORMATS else quant  # the output matrix needs more than 4 bits
         self.head = Linear([top], dtype, fine, device)
-        self.table = Table(embedding, dtype, device, self.head.dense if tied and not self.head.packed else None)
-        self._enlarge = float(torch.tensor(s.enlarge, dtype=dtype))
+        self.table = Embedding(embedding, dtype, device, self.head.dense if tied and not self.head.packed else None)
+        self._embedding_scale = float(torch.tensor(s.embedding_scale, dtype=dtype))
         factors = vector("rope_freqs.weight")
-        turn = _turns(s.rotation, s.head)
-        self._turns = [turn if factors is None else turn / factors.float().cpu()]
-        if s.window:
-            self._turns.append(_turns(s.local_rotation or s.rotation, s.head))
+        turn = _inverse_frequencies(s.rope, s.head_dim)
+        self._inv_freq = [turn if factors is None else turn / factors.float().cpu()]
+        if s.sliding_window:
+            self._inv_freq.append(_inverse_frequencies(s.local_rope or s.rope, s.head_dim))
         self._cos: list[Tensor] = []
         self._sin: list[Tensor] = []
-        self._positions(min(s.context, 2048))
+        self._compute_rope(min(s.max_positions, 2048))
 
     def _norm_weight(self, weight: Tensor) -> Tensor:
         import torch
 
-        return torch.cat([weight, weight] if self._doubled else [weight]).to(self.device)
+        return torch.cat([weight, weight] if self._norms_as_layer_norm else [weight]).to(self.device)
 
     @property
-    def _doubled(self) -> bool:
+    def _norms_as_layer_norm(self) -> bool:
         """Whether RMS norms run as layer norms of [x, -x], with mean zero: one kernel in torch instead of six."""
         import torch
 
         return self.dtype == torch.bfloat16 and self.device == "cpu"
 
-    def _normed(self, h: Tensor, weight: Tensor) -> Tensor:
+    def _rms_norm(self, h: Tensor, weight: Tensor) -> Tensor:
         import torch
 
-        s = self.shape
-        if self._doubled:
-            both = torch.layer_norm(torch.cat((h, -h), -1), (2 * s.width,), weight, None, s.epsilon)
-            return both[:, : s.width].to(self.dtype).contiguous()
-        return torch.rms_norm(h, (s.width,), weight, s.epsilon).to(self.dtype)
+        s = self.config
+        if self._norms_as_layer_norm:
+            both = torch.layer_norm(torch.cat((h, -h), -1), (2 * s.hidden_size,), weight, None, s.rms_norm_eps)
+            return both[:, : s.hidden_size].to(self.dtype).contiguous()
+        return torch.rms_norm(h, (s.hidden_size,), weight, s.rms_norm_eps).to(self.dtype)
 
-    def _positions(self, tokens: int) -> None:
+    def _compute_rope(self, tokens: int) -> None:
         """Compute cosines and signed sines for that many positions, for all layers and for local layers."""
         import torch
 
-        self._known = tokens
-        angles = [torch.outer(torch.arange(tokens).float(), turn) for turn in self._turns]
+        self._n_positions = tokens
+        angles = [torch.outer(torch.arange(tokens).float(), turn) for turn in self._inv_freq]
         self._cos = [torch.cat([a.cos(), a.cos()], -1).to(self.device, self.dtype)[:, None] for a in angles]
         self._sin = [torch.cat([-a.sin(), a.sin()], -1).to(self.device, self.dtype)[:, None] for a in angles]
 
-    def forward(self, ids: list[int], cache: Cache, at: int) -> Tensor:
+    def forward(self, ids: list[int], cache: KVCache, at: int) -> Tensor:
         """Process tokens from position `at`; the cache holds the keys and values before it.
 
         Returns the logits of the last token, in 32-bit floats.
         """
         from torch.nn.functional import scaled_dot_product_attention
 
-        s = self.shape
-        n, end, groups, size, fold = len(ids), at + len(ids), s.groups, s.head, s.heads // s.groups
+        s = self.config
+        n, end, groups, size, fold = len(ids), at + len(ids), s.num_kv_heads, s.head_dim, s.num_heads // s.num_kv_heads
         cache.grow(end)
-        if end > self._known:
-            self._positions(min(s.context, max(end, 2 * self._known)))
+        if end > self._n_positions:
+            self._compute_rope(min(s.max_positions, max(end, 2 * self._n_positions)))
         angles = [(cos[at:end], sin[at:end]) for cos, sin in zip(self._cos, self._sin, strict=True)]
-        dense = n >= MANY and end >= LONG  # depends only on the prompt, so that the same prompt gets the same answer
+        dense = n >= MIN_DENSE_ROWS and end >= MIN_DENSE_PROMPT  # depends only on the prompt, so that the same prompt gets the same answer
         kv = cache.kv[:, :end]
         places = cache.kv[:, at:end].unbind(0)
         keys = kv[:, :, :groups].transpose(1, 2).unsqueeze(1).unbind(0)  # [1, groups, end, head]
         values = kv[:, :, groups:].transpose(1, 2).unsqueeze(1).unbind(0)
-        masks = [self._mask(n, at, end, window).repeat_interleave(fold, 0) for window in (0, s.window)[: len(angles)]] if n > 1 else []
-        h = self.embedded(ids)
+        masks = (
+            [self._mask(n, at, end, window).repeat_interleave(fold, 0) for window in (0, s.sliding_window)[: len(angles)]] if n > 1 else []
+        )
+        h = self.embed(ids)
         for i, layer in enumerate(self.layers):
-            local = int(bool(s.window and s.local[i]))
-            z = self.before(layer, h, *angles[local], dense)
-            places[i].copy_(z[:, s.heads :])
-            q, k, v = z[:, : s.heads], keys[i], values[i]
+            local = int(bool(s.sliding_window and s.local_layers[i]))
+            z = self.project_qkv(layer, h, *angles[local], dense)
+            places[i].copy_(z[:, s.num_heads :])
+            q, k, v = z[:, : s.num_heads], keys[i], values[i]
             if n == 1:
-                if local and end > s.window:
-                    k, v = k[:, :, end - s.window :], v[:, :, end - s.window :]
-                a = scaled_dot_product_attention(q.view(1, groups, fold, size), k, v, scale=s.scale).view(1, -1)
+                if local and end > s.sliding_window:
+                    k, v = k[:, :, end - s.sliding_window :], v[:, :, end - s.sliding_window :]
+                a = scaled_dot_product_attention(q.view(1, groups, fold, size), k, v, scale=s.attention_scale).view(1, -1)
             else:
                 q = q.view(n, groups, fold, size).transpose(0, 1).reshape(1, groups, n * fold, size)
-                a = scaled_dot_product_attention(q, k, v, attn_mask=masks[local], scale=s.scale)
+                a = scaled_dot_product_attention(q, k, v, attn_mask=masks[local], scale=s.attention_scale)
                 a = a.view(groups, n, fold * size).transpose(0, 1).reshape(n, -1)
-            self.after(layer, h, a, dense)
+            self.finish_layer(layer, h, a, dense)
         return self.logits(h[-1:])[0].float()
 
-    def embedded(self, ids: list[int]) -> Tensor:
+    def embed(self, ids: list[int]) -> Tensor:
         """The input of the first layer."""
         h = self.table(ids).float()  # the residual stream is in 32 bits, as small terms would be lost
-        return h if self.shape.enlarge == 1 else h.mul_(self._enlarge)
+        return h if self.config.embedding_scale == 1 else h.mul_(self._embedding_scale)
 
-    def before(self, layer: Layer, h: Tensor, cos: Tensor, sin: Tensor, dense: bool) -> Tensor:
+    def project_qkv(self, layer: Layer, h: Tensor, cos: Tensor, sin: Tensor, dense: bool) -> Tensor:
         """Queries, keys and values of a layer, [tokens, heads + 2 × groups, head], with rotary positions."""
         import torch
 
-        s = self.shape
-        turned = s.heads + s.groups
-        z = layer.qkv(self._normed(h, layer.norm), dense).view(h.shape[0], turned + s.groups, s.head)
+        s = self.config
+        turned = s.num_heads + s.num_kv_heads
+        z = layer.qkv(self._rms_norm(h, layer.attention_norm), dense).view(h.shape[0], turned + s.num_kv_heads, s.head_dim)
         if layer.q_norm is not None and layer.k_norm is not None:
-            z[:, : s.heads] = torch.rms_norm(z[:, : s.heads], (s.head,), layer.q_norm, s.epsilon)
-            z[:, s.heads : turned] = torch.rms_norm(z[:, s.heads : turned], (s.head,), layer.k_norm, s.epsilon)
+            z[:, : s.num_heads] = torch.rms_norm(z[:, : s.num_heads], (s.head_dim,), layer.q_norm, s.rms_norm_eps)
+            z[:, s.num_heads : turned] = torch.rms_norm(z[:, s.num_heads : turned], (s.head_dim,), layer.k_norm, s.rms_norm_eps)
         t = z[:, :turned]
-        half = torch.roll(t, s.head // 2, -1)
+        half = torch.roll(t, s.head_dim // 2, -1)
         t.mul_(cos).addcmul_(half, sin)
         return z
 
-    def after(self, layer: Layer, h: Tensor, a: Tensor, dense: bool) -> None:
+    def finish_layer(self, layer: Layer, h: Tensor, a: Tensor, dense: bool) -> None:
         """Add the layer's output for its attention `a`, [tokens, heads × head], to `h`."""
         from torch.nn.functional import gelu, silu
 
         a = layer.out(a, dense)
-        h.add_(a if layer.after is None else self._normed(a.float(), layer.after))
-        gate, up = layer.gate_up(self._normed(h, layer.norm2), dense).chunk(2, -1)
-        active = silu(gate) if self.shape.activation == "silu" else gelu(gate, approximate="tanh")
+        h.add_(a if layer.post_attention_norm is None else self._rms_norm(a.float(), layer.post_attention_norm))
+        gate, up = layer.gate_up(self._rms_norm(h, layer.mlp_norm), dense).chunk(2, -1)
+        active = silu(gate) if self.config.activation == "silu" else gelu(gate, approximate="tanh")
         d = layer.down(active.mul_(up), dense)
-        h.add_(d if layer.after2 is None else self._normed(d.float(), layer.after2))
+        h.add_(d if layer.post_mlp_norm is None else self._rms_norm(d.float(), layer.post_mlp_norm))
 
     def logits(self, h: Tensor, dense: bool = False) -> Tensor:
         """Logits, [tokens, vocabulary], of the last layer's output, [tokens, width], in the model's dtype."""
-        return self.head(self._normed(h, self.norm), dense)
+        return self.head(self._rms_norm(h, self.norm), dense)
 
-    def angles(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
+    def rope_angles(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines for `positions`, for local layers or for the others."""
         needed = int(positions.max()) + 1
-        if needed > self._known:
-            self._positions(min(self.shape.context, max(needed, 2 * self._known)))
+        if needed > self._n_positions:
+            self._compute_rope(min(self.config.max_positions, max(needed, 2 * self._n_positions)))
         which = int(local and len(self._cos) > 1)
         return self._cos[which][positions], self._sin[which][positions]
 
@@ -259,24 +261,24 @@ class Llama:
         return torch.zeros(n, end, dtype=self.dtype, device=self.device).masked_fill_(hidden, -math.inf)
 
 
-def _turns(rotation: Rotation, size: int) -> Tensor:
+def _inverse_frequencies(rotation: Rope, size: int) -> Tensor:
     """Angles per position, for each half of a head's dimensions."""
     import torch
 
-    turn = 1.0 / (rotation.base ** (torch.arange(0, size, 2, dtype=torch.int64).float() / size))
-    if rotation.bands is None:
-        return turn / rotation.stretch
-    low, high, original = rotation.bands  # low frequencies are stretched, high ones unchanged, those between interpolated
+    turn = 1.0 / (rotation.theta ** (torch.arange(0, size, 2, dtype=torch.int64).float() / size))
+    if rotation.llama3_bands is None:
+        return turn / rotation.scaling_factor
+    low, high, original = rotation.llama3_bands  # low frequencies are stretched, high ones unchanged, those between interpolated
     length = 2 * math.pi / turn
     blend = (original / length - low) / (high - low)
-    between = (1 - blend) * turn / rotation.stretch + blend * turn
-    slow = torch.where(length > original / low, turn / rotation.stretch, between)
+    between = (1 - blend) * turn / rotation.scaling_factor + blend * turn
+    slow = torch.where(length > original / low, turn / rotation.scaling_factor, between)
     return torch.where(length < original / high, turn, slow)
 
 
 _PARTS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
-def _unpaired(rows: Tensor, size: int) -> Tensor:
+def _uninterleave(rows: Tensor, size: int) -> Tensor:
     """Reorder rows of query or key heads from pairs (0, 1), (2, 3), ... to halves, as in `transformers`."""
     return rows.view(-1, size // 2, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)

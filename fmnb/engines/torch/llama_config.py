@@ -11,65 +11,65 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..weights import gguf
-from ..weights.gguf_tensors import READABLE
+from ..weights.gguf_tensors import SUPPORTED_FORMATS
 
 # GGUF architecture -> whether its query and key rows are stored in pairs, for ggml's rotary embedding
-_PAIRED = {"llama": True, "qwen2": False, "qwen3": False, "gemma3": False}
-FOLDERS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
+_INTERLEAVED = {"llama": True, "qwen2": False, "qwen3": False, "gemma3": False}
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3_text")
 _ACTIVATIONS = {"silu": "silu", "swish": "silu", "gelu_pytorch_tanh": "gelu", "gelu_new": "gelu"}
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class Rope:
     """Rotary embedding: `base`, positions divided by `stretch`.
 
     `bands` are Llama 3's (low, high, original context).
     """
 
-    base: float
-    stretch: float = 1.0
-    bands: tuple[float, float, float] | None = None
+    theta: float
+    scaling_factor: float = 1.0
+    llama3_bands: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LlamaConfig:
     """The dimensions and constants of a model."""
 
-    layers: int
-    width: int
-    hidden: int
-    heads: int
-    groups: int  # key-value heads
-    head: int  # dimensions per head
-    vocabulary: int
-    context: int
-    epsilon: float
-    rotation: Rotation
-    paired: bool = False
-    tied: bool | None = None  # None: tied if there is no output matrix
+    num_layers: int
+    hidden_size: int
+    intermediate_size: int
+    num_heads: int
+    num_kv_heads: int  # key-value heads
+    head_dim: int  # dimensions per head
+    vocab_size: int
+    max_positions: int
+    rms_norm_eps: float
+    rope: Rope
+    interleaved_rope: bool = False
+    tied_embeddings: bool | None = None  # None: tied if there is no output matrix
     activation: str = "silu"
-    enlarge: float = 1.0  # embeddings are multiplied by this
-    scale: float | None = None  # of query times key; None: 1 / sqrt(head)
-    window: int = 0  # tokens visible to a local layer
-    local: tuple[bool, ...] = ()  # which layers are local
-    local_rotation: Rotation | None = None
+    embedding_scale: float = 1.0  # embeddings are multiplied by this
+    attention_scale: float | None = None  # of query times key; None: 1 / sqrt(head)
+    sliding_window: int = 0  # tokens visible to a local layer
+    local_layers: tuple[bool, ...] = ()  # which layers are local
+    local_rope: Rope | None = None
 
 
-def of_gguf(head: gguf.Gguf) -> Shape | None:
+def from_gguf(head: gguf.Gguf) -> LlamaConfig | None:
     """The shape of a GGUF model; None if the family or a feature is unsupported."""
-    family, heads, width = head.architecture, head.hyper("attention.head_count"), head.hyper("embedding_length")
-    layers, hidden = head.hyper("block_count"), head.hyper("feed_forward_length")
+    family, heads, width = head.architecture, head.hyperparameter("attention.head_count"), head.hyperparameter("embedding_length")
+    layers, hidden = head.hyperparameter("block_count"), head.hyperparameter("feed_forward_length")
     table = head.tensors.get("token_embd.weight")
-    if family not in _PAIRED or not (heads and width and layers and hidden and table) or len(table.shape) != 2:
+    if family not in _INTERLEAVED or not (heads and width and layers and hidden and table) or len(table.shape) != 2:
         return None
     scaling = head.metadata.get(f"{family}.rope.scaling.type", "none")
-    size = head.hyper("attention.key_length") or width // heads
+    size = head.hyperparameter("attention.key_length") or width // heads
     odd = (
-        head.hyper("expert_count")
+        head.hyperparameter("expert_count")
         or scaling not in ("none", "linear", "")
-        or head.hyper("rope.dimension_count") not in (None, size)
-        or head.hyper("attention.value_length") not in (None, size)
-        or any(t.kind not in READABLE for t in head.tensors.values())
+        or head.hyperparameter("rope.dimension_count") not in (None, size)
+        or head.hyperparameter("attention.value_length") not in (None, size)
+        or any(t.kind not in SUPPORTED_FORMATS for t in head.tensors.values())
     )
     if odd:
         return None
@@ -83,32 +83,32 @@ def of_gguf(head: gguf.Gguf) -> Shape | None:
     if family == "gemma3":
         more = {
             "activation": "gelu",
-            "enlarge": math.sqrt(width),
-            "scale": (width / heads if layers == 62 else size) ** -0.5,  # the 27B model differs, but its file has no key for it
-            "window": int(number("attention.sliding_window", 0)),
-            "local": tuple((i + 1) % 6 != 0 for i in range(layers)),
-            "local_rotation": Rotation(number("rope.freq_base_swa", 10_000.0)),
+            "embedding_scale": math.sqrt(width),
+            "attention_scale": (width / heads if layers == 62 else size) ** -0.5,  # the 27B model differs, but its file has no key for it
+            "sliding_window": int(number("attention.sliding_window", 0)),
+            "local_layers": tuple((i + 1) % 6 != 0 for i in range(layers)),
+            "local_rope": Rope(number("rope.freq_base_swa", 10_000.0)),
         }
-    return Shape(
-        layers=layers,
-        width=width,
-        hidden=hidden,
-        heads=heads,
-        groups=head.hyper("attention.head_count_kv") or heads,
-        head=size,
-        vocabulary=table.shape[0],
-        context=head.context or 4096,
-        epsilon=number("attention.layer_norm_rms_epsilon", 1e-5),
-        rotation=Rotation(number("rope.freq_base", 10_000.0), stretch),
-        paired=_PAIRED[family],
+    return LlamaConfig(
+        num_layers=layers,
+        hidden_size=width,
+        intermediate_size=hidden,
+        num_heads=heads,
+        num_kv_heads=head.hyperparameter("attention.head_count_kv") or heads,
+        head_dim=size,
+        vocab_size=table.shape[0],
+        max_positions=head.context or 4096,
+        rms_norm_eps=number("attention.layer_norm_rms_epsilon", 1e-5),
+        rope=Rope(number("rope.freq_base", 10_000.0), stretch),
+        interleaved_rope=_INTERLEAVED[family],
         **more,
     )
 
 
-def of_config(config: Any) -> Shape | str:
+def from_transformers(config: Any) -> LlamaConfig | str:
     """The shape of a folder's model from its `transformers` config, or the reason why it is unsupported."""
     family = str(config.model_type)
-    if family not in FOLDERS:
+    if family not in FAMILIES:
         return f"{family} runs on transformers"
     if getattr(config, "quantization_config", None):
         return "its weights are quantised already"
@@ -128,41 +128,41 @@ def of_config(config: Any) -> Shape | str:
     parameters = getattr(config, "rope_parameters", None) or {}
     rotations = []
     for name in ("full_attention", "sliding_attention"):
-        rotation = _rotation(parameters.get(name, parameters))
+        rotation = _read_rope(parameters.get(name, parameters))
         if rotation is None:
             return "its positions are scaled in a way of their own"
         rotations.append(rotation)
-    return Shape(
-        layers=layers,
-        width=width,
-        hidden=config.intermediate_size,
-        heads=heads,
-        groups=config.num_key_value_heads or heads,
-        head=size,
-        vocabulary=config.vocab_size,
-        context=config.max_position_embeddings,
-        epsilon=config.rms_norm_eps,
-        rotation=rotations[0],
-        tied=bool(config.tie_word_embeddings),
+    return LlamaConfig(
+        num_layers=layers,
+        hidden_size=width,
+        intermediate_size=config.intermediate_size,
+        num_heads=heads,
+        num_kv_heads=config.num_key_value_heads or heads,
+        head_dim=size,
+        vocab_size=config.vocab_size,
+        max_positions=config.max_position_embeddings,
+        rms_norm_eps=config.rms_norm_eps,
+        rope=rotations[0],
+        tied_embeddings=bool(config.tie_word_embeddings),
         activation=activation,
-        enlarge=math.sqrt(width) if gemma else 1.0,
-        scale=config.query_pre_attn_scalar**-0.5 if family == "gemma3_text" else None,
-        window=window if any(local) else 0,
-        local=local,
-        local_rotation=rotations[1],
+        embedding_scale=math.sqrt(width) if gemma else 1.0,
+        attention_scale=config.query_pre_attn_scalar**-0.5 if family == "gemma3_text" else None,
+        sliding_window=window if any(local) else 0,
+        local_layers=local,
+        local_rope=rotations[1],
     )
 
 
-def _rotation(rope: dict[str, Any]) -> Rotation | None:
+def _read_rope(rope: dict[str, Any]) -> Rope | None:
     """Convert one set of RoPE parameters; None for an unsupported kind."""
     kind, base = rope.get("rope_type", "default"), rope.get("rope_theta")
     if base is None or rope.get("partial_rotary_factor", 1.0) != 1.0:
         return None
     if kind == "default":
-        return Rotation(float(base))
+        return Rope(float(base))
     if kind == "linear":
-        return Rotation(float(base), float(rope["factor"]))
+        return Rope(float(base), float(rope["factor"]))
     if kind == "llama3":
         bands = (rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"])
-        return Rotation(float(base), float(rope["factor"]), bands)
+        return Rope(float(base), float(rope["factor"]), bands)
     return None

@@ -21,14 +21,14 @@ from ...core.events import Event, Progress
 from ...core.optional import require
 from ...core.types import Message
 from .. import host
-from ..chat_format import wire
+from ..chat_format import chat_messages
 from ..weights import folder, gguf, gguf_tokenizer
-from ..weights.gguf_tensors import Weights
+from ..weights.gguf_tensors import GgufWeights
 from ..weights.safetensors import FolderWeights
 from . import llama as llama_torch
 from . import llama_config, transformers_model
 from .llama import Stopped
-from .precision import START_CONTEXT, Form, needs
+from .precision import INITIAL_CONTEXT, Precision, estimate_memory
 from .seq2seq_model import Seq2SeqModel
 from .vision_model import VisionModel
 
@@ -56,11 +56,11 @@ class TextTokenizer(Protocol):
 class Net(Protocol):
     """A network that maps tokens to the logits of the last token.
 
-    If `whole`, prefill runs at once, with `begin`; otherwise in slices, with `forward`, and cached
-    slices are reused if `reusable`.
+    If `prefills_at_once`, it has a method `prefill`. Otherwise prefill runs in slices, with
+    `forward`, and cached slices are reused if `reusable`.
     """
 
-    whole: bool
+    prefills_at_once: bool
     reusable: bool
 
     def forward(self, ids: list[int], at: int) -> Tensor: ...
@@ -75,36 +75,36 @@ class TorchModel:
         tokenizer: TextTokenizer,
         vocabulary: int,
         context: int,
-        precision: Form,
+        precision: Precision,
         memory: int,
         path_and_reason: tuple[str, str],
     ):
-        """`why` is the path, "fast" or "plain", and the reason as text."""
+        """`path_and_reason` is the path, "fast" or "plain", and the reason as text."""
         self.net = net
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
         self.context = context
-        self.form = precision
+        self.precision = precision
         self.memory = memory
         self.path, self.path_reason = path_and_reason
         self.seconds = 0.0
-        self.slice = _slice(memory)
-        self._read: list[list[int]] = []  # the slices of the prompt in the KV cache, from its start
+        self.slice = _slice_tokens(memory)
+        self._cached_slices: list[list[int]] = []  # the slices of the prompt in the KV cache, from its start
         self._grammar: Any = None
 
     @property
-    def apart(self) -> bool:
+    def has_separate_contexts(self) -> bool:
         """Whether prompt and answer have separate context windows, as in an encoder-decoder model."""
         return isinstance(self.net, Seq2SeqModel)
 
     @property
     def base(self) -> bool:
         """Whether it is a base model, which completes text."""
-        return not self.tokenizer.template and not self.apart
+        return not self.tokenizer.template and not self.has_separate_contexts
 
-    def room(self, tokens: int) -> int:
+    def remaining_context(self, tokens: int) -> int:
         """The number of tokens that fit after a prompt of `tokens`; negative if the prompt is too long."""
-        return self.context if self.apart and tokens <= self.context else self.context - tokens
+        return self.context if self.has_separate_contexts and tokens <= self.context else self.context - tokens
 
     def prompt(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
         """A conversation as token ids, with image tensors for vision models.
@@ -114,12 +114,12 @@ class TorchModel:
         """
         if isinstance(self.net, VisionModel):
             return self.net.prepare(messages, extra)
-        return self.tokenizer.prompt([w for m in messages for w in wire(m)], extra), {}
+        return self.tokenizer.prompt([w for m in messages for w in chat_messages(m)], extra), {}
 
     def close(self) -> None:
         """Free its memory at once, even if references remain."""
         self.net = self._grammar = None
-        self._read = []
+        self._cached_slices = []
         gc.collect()
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
         if trim is not None:  # otherwise the C library keeps the memory of freed matrices of a few megabytes
@@ -131,7 +131,7 @@ class TorchModel:
             self._grammar = self.tokenizer.grammar_tokenizer(self.vocabulary)
         return self._grammar
 
-    def read(
+    def prefill(
         self,
         ids: list[int],
         stopped: Callable[[], bool],
@@ -144,55 +144,55 @@ class TorchModel:
         The slices of a prompt depend only on its length, and a slice is reused completely or not at
         all. So the same prompt gives the same numbers, whatever ran before.
         """
-        if self.net.whole:
-            return self.net.begin(ids, pixels or {}, stopped, reuse)
+        if self.net.prefills_at_once:
+            return self.net.prefill(ids, pixels or {}, stopped, reuse)
         plan, start = list(_slices(len(ids), self.slice)), 0
         if reuse and self.net.reusable:
-            same = (cached == ids[a:b] for cached, (a, b) in zip(self._read, plan[:-1], strict=False))
-            start = next((i for i, equal in enumerate(same) if not equal), min(len(self._read), len(plan) - 1))
-        del self._read[start:]
+            same = (cached == ids[a:b] for cached, (a, b) in zip(self._cached_slices, plan[:-1], strict=False))
+            start = next((i for i, equal in enumerate(same) if not equal), min(len(self._cached_slices), len(plan) - 1))
+        del self._cached_slices[start:]
         logits = None
         for a, b in plan[start:]:
             if stopped():
                 return None, plan[start][0]
             logits = self.net.forward(ids[a:b], a)
-            self._read.append(ids[a:b])
+            self._cached_slices.append(ids[a:b])
             on_progress(b)
         return logits, plan[start][0]
 
-    def step(self, token: int, at: int) -> Tensor:
+    def decode(self, token: int, at: int) -> Tensor:
         """Decode one token at position `at`; returns the logits."""
         return self.net.forward([token], at)
 
 
-class _Fast:
+class _FastNet:
     """Our own network with its KV cache."""
 
-    whole = False
+    prefills_at_once = False
     reusable = True
 
     def __init__(self, model: llama_torch.Llama, name: str):
         self.model, self._name = model, name
-        self.cache = llama_torch.Cache(model, min(model.shape.context, START_CONTEXT))
+        self.cache = llama_torch.KVCache(model, min(model.config.max_positions, INITIAL_CONTEXT))
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """Process tokens; returns the logits of the last one."""
-        more = at + len(ids) - self.cache.room
+        more = at + len(ids) - self.cache.capacity
         if more > 0:
-            width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.room
+            width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.capacity
             host.check_fits(self._name, width * (at + len(ids)), "its context grows")
         return self.model.forward(ids, self.cache, at)
 
 
-def load(path: Path, precision: Form, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
+def load(path: Path, precision: Precision, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> TorchModel | None:
     """Load a GGUF file or a folder; None if stopped.
 
-    `wanted` is the initial context size in tokens. Raises InsufficientMemoryError before anything is
+    `n_ctx` is the initial context size in tokens. Raises InsufficientMemoryError before anything is
     loaded, ModelError for a model that cannot run here.
     """
     began = time.monotonic()
     size = path.stat().st_size if path.suffix == ".gguf" else sum(f.stat().st_size for f in folder.weight_files(path))
-    memory = needs(path, precision, max(n_ctx, START_CONTEXT))
+    memory = estimate_memory(path, precision, max(n_ctx, INITIAL_CONTEXT))
     host.check_fits(path.name, memory, f"in {precision}")
     put(Progress(stage="loading", done=0, total=size, unit="bytes"))
     require("torch", "torch", "to run models with torch")
@@ -212,33 +212,35 @@ def load(path: Path, precision: Form, n_ctx: int, put: Callable[[Event], None], 
     return model
 
 
-def _load_gguf(path: Path, precision: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+def _load_gguf(path: Path, precision: Precision, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
     head = gguf.read(path)
-    shape = llama_config.of_gguf(head)
-    if shape is None:
+    config = llama_config.from_gguf(head)
+    if config is None:
         raise ModelError(
             "The torch engine does not read this kind of GGUF file",
             detail=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
             hint="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
         )
     tokens = gguf_tokenizer.tokenizer(head)
-    return _fast(path, shape, Weights(path), tokens, precision, memory, on_bytes, f"{head.architecture} from GGUF is our own code's")
+    return _fast_model(
+        path, config, GgufWeights(path), tokens, precision, memory, on_bytes, f"{head.architecture} from GGUF is our own code's"
+    )
 
 
-def _load_folder(path: Path, precision: Form, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
+def _load_folder(path: Path, precision: Precision, memory: int, on_bytes: Callable[[int], bool]) -> TorchModel:
     about = folder.config(path)
-    model_kind = folder.kind(about)
-    context = folder.longest(about) or 1 << 30
+    model_kind = folder.model_kind(about)
+    context = folder.context_limit(about) or 1 << 30
     if model_kind == "causal":
-        with transformers_model.loading(path):
+        with transformers_model.quiet_loading(path):
             config = require("transformers", "torch", "to run models from a folder").AutoConfig.from_pretrained(path, local_files_only=True)
-        shape = llama_config.of_config(config)
-        weights = FolderWeights(path, str(config.model_type)) if not isinstance(shape, str) else None
-        if not isinstance(shape, str) and weights is not None and not weights.trouble:
+        own_config = llama_config.from_transformers(config)
+        weights = FolderWeights(path, str(config.model_type)) if not isinstance(own_config, str) else None
+        if not isinstance(own_config, str) and weights is not None and not weights.unsupported_reason:
             tokens = transformers_model.tokenizer(path, config)
-            return _fast(path, shape, weights, tokens, precision, memory, on_bytes, f"{config.model_type} is our own code's")
-        reason = shape if isinstance(shape, str) else weights.trouble if weights is not None else ""
-        net: Any = transformers_model.FolderModel(path, precision)
+            return _fast_model(path, own_config, weights, tokens, precision, memory, on_bytes, f"{config.model_type} is our own code's")
+        reason = own_config if isinstance(own_config, str) else weights.unsupported_reason if weights is not None else ""
+        net: Any = transformers_model.CausalModel(path, precision)
     elif model_kind == "seq2seq":
         net, reason = Seq2SeqModel(path, precision), "encoder-decoder models run on transformers"
     else:
@@ -246,12 +248,12 @@ def _load_folder(path: Path, precision: Form, memory: int, on_bytes: Callable[[i
     return TorchModel(net, net.tokenizer, net.vocabulary, context, precision, net.memory, ("plain", reason))
 
 
-def _fast(
+def _fast_model(
     path: Path,
-    shape: llama_config.Shape,
-    weights: Weights | FolderWeights,
+    config: llama_config.LlamaConfig,
+    weights: GgufWeights | FolderWeights,
     tokens: TextTokenizer,
-    precision: Form,
+    precision: Precision,
     memory: int,
     on_bytes: Callable[[int], bool],
     reason: str,
@@ -259,24 +261,28 @@ def _fast(
     import torch
 
     try:
-        net = llama_torch.Llama(shape, weights, getattr(torch, precision.dtype), precision.quant, precision.device, on_bytes)
+        net = llama_torch.Llama(config, weights, getattr(torch, precision.dtype), precision.quant, precision.device, on_bytes)
     except (RuntimeError, ValueError) as e:  # inconsistent sizes
         raise ModelError("The model file is damaged", detail=f"{path.name}: {str(e)[:200]}", hint="Pull the model again.") from None
-    return TorchModel(_Fast(net, path.name), tokens, net.shape.vocabulary, net.shape.context, precision, memory, ("fast", reason))
+    return TorchModel(
+        _FastNet(net, path.name), tokens, net.config.vocab_size, net.config.max_positions, precision, memory, ("fast", reason)
+    )
 
 
-def is_memory(e: Exception) -> bool:
+def is_oom(e: Exception) -> bool:
     """Whether torch ran out of memory."""
     return isinstance(e, MemoryError) or "memory" in str(e)
 
 
-def _slice(memory: int) -> int:
+def _slice_tokens(memory: int) -> int:
     """Prompt tokens between two checks of the stop flag: a fraction of a second on a small machine."""
     return 128 if memory < 4 << 30 else 64
 
 
 def _slices(tokens: int, largest: int) -> Iterator[tuple[int, int]]:
-    """Slices of a prompt: of `most` tokens, then smaller, so that little is recomputed if its end changes.
+    """Slices of a prompt: of `largest` tokens, then smaller ones.
+
+    So little is recomputed if the end of the prompt changes.
 
     >>> list(_slices(300, 128))
     [(0, 128), (128, 256), (256, 288), (288, 300)]
@@ -291,7 +297,7 @@ def _slices(tokens: int, largest: int) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def threads(n: int) -> Iterator[None]:
+def inference_threads(n: int) -> Iterator[None]:
     """Compute with `n` threads and without gradients; restores the notebook's setting afterwards."""
     import torch
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..weights.gguf_tensors import GROUP, round_to_four
-from .linear import columns_pack, kernel_four, round_to_eight
+from ..weights.gguf_tensors import GROUP, quantize_int4
+from .linear import is_packable, pack_int4, quantize_int8
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +32,7 @@ def pack(model: Any, quant: str) -> None:
                 weight = layer.weight.t()
             else:
                 continue
-            if str(weight.dtype) == "torch.bfloat16" and columns_pack(weight.shape[1]):
+            if str(weight.dtype) == "torch.bfloat16" and is_packable(weight.shape[1]):
                 setattr(parent, name, _packed_linear(weight, layer.bias, quant if layer is not head else "int8"))
 
 
@@ -40,11 +40,11 @@ def _packed_linear(weight: Tensor, bias: Tensor | None, quant: str) -> nn.Module
     import torch
 
     if quant == "int4" and weight.shape[0] % 16 == 0:
-        parts = [round_to_four(w.float()) for w in torch.split(weight, _PIECE)]
-        four = kernel_four(*(torch.cat(p) for p in zip(*parts, strict=True)))
+        parts = [quantize_int4(w.float()) for w in torch.split(weight, _PIECE)]
+        four = pack_int4(*(torch.cat(p) for p in zip(*parts, strict=True)))
         assert four is not None
         return _module()(*four, bias, weight.shape[0], weight.shape[1], 4)
-    eight = [round_to_eight(w.float(), weight.dtype) for w in torch.split(weight, _PIECE)]
+    eight = [quantize_int8(w.float(), weight.dtype) for w in torch.split(weight, _PIECE)]
     return _module()(*(torch.cat(p) for p in zip(*eight, strict=True)), bias, weight.shape[0], weight.shape[1], 8)
 
 

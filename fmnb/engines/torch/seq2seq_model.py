@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.optional import require
 from .llama import Stopped
-from .precision import Form
-from .transformers_model import cache_name, held, interruptible, opened, tokenizer, vocabulary
+from .precision import Precision
+from .transformers_model import cache_argument, interruptible, load_pretrained, parameter_bytes, tokenizer, vocab_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 class Seq2SeqModel:
     """An encoder-decoder model and its last encoder output."""
 
-    whole = True
+    prefills_at_once = True
     reusable = True
 
-    def __init__(self, path: Path, precision: Form):
+    def __init__(self, path: Path, precision: Precision):
         """Load from a folder. Raises ModelError if the library fails."""
         self._library = require("transformers", "torch", "to run models from a folder")
-        self.inner, generation = opened(path, "AutoModelForSeq2SeqLM", precision)
+        self.inner, generation = load_pretrained(path, "AutoModelForSeq2SeqLM", precision)
         self.device = precision.device
         self.tokenizer = tokenizer(path, self.inner.config, plain=True)
-        self.memory = held(self.inner)
-        self.vocabulary = vocabulary(self.inner)
+        self.memory = parameter_bytes(self.inner)
+        self.vocabulary = vocab_size(self.inner)
         sources = (generation, self.inner.config)
         start_ids = (getattr(s, name, None) for name in ("decoder_start_token_id", "bos_token_id", "pad_token_id") for s in sources)
         self.start = next((i for i in start_ids if isinstance(i, int)), 0)
-        self._first = next((i for s in sources if isinstance(i := getattr(s, "forced_bos_token_id", None), int)), None)
-        self._never = [w[0] for w in getattr(generation, "bad_words_ids", None) or () if len(w) == 1]
-        self._cache_name = cache_name(self.inner)
+        self._forced_first = next((i for s in sources if isinstance(i := getattr(s, "forced_bos_token_id", None), int)), None)
+        self._forbidden = [w[0] for w in getattr(generation, "bad_words_ids", None) or () if len(w) == 1]
+        self._cache_name = cache_argument(self.inner)
         self._ids: list[int] = []
         self._encoded: Any = None
         self._cache: Any = None
 
-    def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
+    def prefill(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
         """Encode a prompt; returns the logits for the first token (None if stopped), and the cached tokens."""
         import torch
 
@@ -60,7 +60,7 @@ class Seq2SeqModel:
             self._ids = list(ids)
         self._cache = self._library.EncoderDecoderCache(self._library.DynamicCache(), self._library.DynamicCache())
         logits = self.forward([self.start], 0)
-        return self.allowed(logits, first=True), cached
+        return self.mask_forbidden(logits, first=True), cached
 
     def forward(self, ids: list[int], at: int) -> Tensor:
         """Run the next decoder step; returns the logits of the last token."""
@@ -72,14 +72,14 @@ class Seq2SeqModel:
             use_cache=True,
             **{self._cache_name: self._cache},
         )
-        return self.allowed(out.logits[0, -1].float())
+        return self.mask_forbidden(out.logits[0, -1].float())
 
-    def allowed(self, logits: Tensor, first: bool = False) -> Tensor:
+    def mask_forbidden(self, logits: Tensor, first: bool = False) -> Tensor:
         """Logits without the tokens that the folder's config forbids; the `first` token may be forced."""
-        if self._never:
-            logits[self._never] = -math.inf
-        if first and self._first is not None:  # multilingual models force the language, BART its start token
-            demanded = logits[self._first].clone()
+        if self._forbidden:
+            logits[self._forbidden] = -math.inf
+        if first and self._forced_first is not None:  # multilingual models force the language, BART its start token
+            demanded = logits[self._forced_first].clone()
             logits.fill_(-math.inf)
-            logits[self._first] = demanded
+            logits[self._forced_first] = demanded
         return logits

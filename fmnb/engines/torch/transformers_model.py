@@ -1,7 +1,7 @@
 """Models on `transformers`, from a folder: the plain path.
 
 The library provides the forward pass and its cache; the token loop is ours, so streaming, stopping,
-sampling and schemas work as on the fast path. `FolderModel` is for causal models; encoder-decoder
+sampling and schemas work as on the fast path. `CausalModel` is for causal models; encoder-decoder
 and vision models are in separate modules.
 """
 
@@ -20,7 +20,7 @@ from ...core.errors import BadRequestError, MissingPackageError, ModelError
 from ...core.optional import require
 from ..chat_format import plain_text
 from .llama import Stopped
-from .precision import Form
+from .precision import Precision
 from .quantized_linear import pack
 
 if TYPE_CHECKING:
@@ -86,15 +86,15 @@ def tokenizer(path: Path, config: Any, plain: bool = False) -> FolderTokenizer:
     """The tokenizer of a folder, with the end tokens from its configs."""
     library = require("transformers", "torch", "to run models from a folder")
     try:
-        with loading(path):
+        with quiet_loading(path):
             inner = library.AutoTokenizer.from_pretrained(path, local_files_only=True)
             generation = _generation(library, path)
     except ModelError:
         pieces = [f.name for f in path.glob("*.model")]
         if not pieces or (path / "tokenizer.json").is_file() or find_spec("sentencepiece"):
             raise
-        raise _lacks(path, "sentencepiece") from None  # the library tries other readers and reports their errors
-    return FolderTokenizer(inner, ends(config, generation, inner), plain)
+        raise _missing_package(path, "sentencepiece") from None  # the library tries other readers and reports their errors
+    return FolderTokenizer(inner, end_token_ids(config, generation, inner), plain)
 
 
 def _generation(library: Any, path: Path) -> Any:
@@ -102,7 +102,7 @@ def _generation(library: Any, path: Path) -> Any:
     return library.GenerationConfig.from_pretrained(path, local_files_only=True) if (path / "generation_config.json").is_file() else None
 
 
-def ends(config: Any, generation: Any, inner: Any) -> list[int]:
+def end_token_ids(config: Any, generation: Any, inner: Any) -> list[int]:
     """The end tokens from config, generation config and tokenizer."""
     text = config.get_text_config(decoder=True)
     end_ids = [getattr(text, "eos_token_id", None), getattr(generation, "eos_token_id", None), inner.eos_token_id]
@@ -110,7 +110,7 @@ def ends(config: Any, generation: Any, inner: Any) -> list[int]:
 
 
 @contextmanager
-def loading(path: Path) -> Iterator[None]:
+def quiet_loading(path: Path) -> Iterator[None]:
     """Suppress the library's progress bars and messages, and convert its exceptions."""
     library = require("transformers", "torch", "to run models from a folder")
     logging = library.utils.logging
@@ -120,14 +120,14 @@ def loading(path: Path) -> Iterator[None]:
     try:
         yield
     except _FAILURES as e:
-        raise _refused(path, e) from None
+        raise _load_error(path, e) from None
     finally:
         logging.set_verbosity(loud)
         if bars:
             logging.enable_progress_bar()
 
 
-def _refused(path: Path, e: Exception) -> Exception:
+def _load_error(path: Path, e: Exception) -> Exception:
     message = str(e)
     if isinstance(e, pickle.UnpicklingError):
         return ModelError(
@@ -138,17 +138,17 @@ def _refused(path: Path, e: Exception) -> Exception:
     if isinstance(e, (ImportError, ValueError)) and (match := _MISSING.search(message)):
         package = next(g for g in match.groups() if g).lower()
         package = {"pil": "pillow"}.get(package, package)
-        return _lacks(path, package)
+        return _missing_package(path, package)
     if len(message) > 300:
         message = message[:300] + "…"
     return ModelError("transformers cannot load this model", detail=f"{path.name}: {message}", hint="It may need a newer transformers.")
 
 
-def _lacks(path: Path, package: str) -> MissingPackageError:
+def _missing_package(path: Path, package: str) -> MissingPackageError:
     return MissingPackageError(f"{path.name} needs the package {package}", hint=f"Run `%pip install {package}`, then try again.")
 
 
-def opened(path: Path, auto: str, precision: Form) -> tuple[Any, Any]:
+def load_pretrained(path: Path, auto: str, precision: Precision) -> tuple[Any, Any]:
     """Load a folder's model with that `Auto...` class and form; also returns its generation config.
 
     Code in the folder is not run. Raises ModelError if the library cannot load it, or if weights are
@@ -156,7 +156,7 @@ def opened(path: Path, auto: str, precision: Form) -> tuple[Any, Any]:
     """
     torch = require("torch", "torch", "to run models with torch")
     library = require("transformers", "torch", "to run models from a folder")
-    with loading(path):
+    with quiet_loading(path):
         model, info = getattr(library, auto).from_pretrained(
             path, dtype=getattr(torch, precision.dtype), local_files_only=True, output_loading_info=True
         )
@@ -173,7 +173,7 @@ def opened(path: Path, auto: str, precision: Form) -> tuple[Any, Any]:
     return model, model.generation_config
 
 
-def held(module: Any) -> int:
+def parameter_bytes(module: Any) -> int:
     """Bytes of a module's parameters; shared ones count once."""
     sizes = {t.data_ptr(): t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())}
     return sum(sizes.values())
@@ -196,30 +196,30 @@ def interruptible(module: Any, stopped: Callable[[], bool]) -> Iterator[None]:
             hook.remove()
 
 
-def cache_name(model: Any) -> str:
+def cache_argument(model: Any) -> str:
     """The name of the cache argument: `cache` if the library is new enough to warn about the old name."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
-class FolderModel:
+class CausalModel:
     """A causal model with a KV cache; like `llama.Llama`, it maps tokens to the logits of the last one."""
 
-    whole = False
+    prefills_at_once = False
 
-    def __init__(self, path: Path, precision: Form):
+    def __init__(self, path: Path, precision: Precision):
         """Load from a folder. Raises ModelError if the library fails."""
         library = require("transformers", "torch", "to run models from a folder")
-        self.inner, generation = opened(path, "AutoModelForCausalLM", precision)
+        self.inner, generation = load_pretrained(path, "AutoModelForCausalLM", precision)
         self.device = precision.device
         self.tokenizer = tokenizer(path, self.inner.config)
-        self.memory = held(self.inner)
+        self.memory = parameter_bytes(self.inner)
         text = self.inner.config.get_text_config()
         # a cache with a sliding window or a state cannot be rolled back to an earlier token
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         self.reusable = kinds == {"full_attention"} and not getattr(text, "sliding_window", None)
-        self.vocabulary = vocabulary(self.inner)
+        self.vocabulary = vocab_size(self.inner)
         self._library = library
-        self._cache_name = cache_name(self.inner)
+        self._cache_name = cache_argument(self.inner)
         self._cache: Any = None
 
     def forward(self, ids: list[int], at: int) -> Tensor:
@@ -239,7 +239,7 @@ class FolderModel:
         return out.logits[0, -1].float()
 
 
-def vocabulary(model: Any) -> int:
+def vocab_size(model: Any) -> int:
     """The number of logits of a model."""
     head = model.get_output_embeddings()
     return int(getattr(head, "out_features", 0) or head.weight.shape[0])

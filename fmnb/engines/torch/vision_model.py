@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import BadRequestError, ModelError
 from ...core.optional import require
 from ...core.types import Image, Message, Text
-from ..chat_format import plain_text, wire
+from ..chat_format import chat_messages, plain_text
 from .llama import Stopped
-from .precision import Form
-from .transformers_model import FolderTokenizer, cache_name, ends, held, interruptible, loading, opened, vocabulary
+from .precision import Precision
+from .transformers_model import (
+    FolderTokenizer,
+    cache_argument,
+    end_token_ids,
+    interruptible,
+    load_pretrained,
+    parameter_bytes,
+    quiet_loading,
+    vocab_size,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,10 +35,10 @@ if TYPE_CHECKING:
 class VisionModel:
     """A vision model with the KV cache of its last prompt."""
 
-    whole = True
+    prefills_at_once = True
     reusable = False
 
-    def __init__(self, path: Path, precision: Form):
+    def __init__(self, path: Path, precision: Precision):
         """Load from a folder.
 
         Raises ModelError if the library fails, MissingPackageError for a missing package.
@@ -37,14 +46,14 @@ class VisionModel:
         require("PIL", "attach", "to read images")
         self._library = require("transformers", "torch", "to run models from a folder")
         self._processor = _processor(self._library, path)
-        self._model, generation = opened(path, "AutoModelForImageTextToText", precision)
+        self._model, generation = load_pretrained(path, "AutoModelForImageTextToText", precision)
         self.device, self._dtype = precision.device, self._model.dtype
         inner = self._processor.tokenizer
-        self.tokenizer = FolderTokenizer(inner, ends(self._model.config, generation, inner))
+        self.tokenizer = FolderTokenizer(inner, end_token_ids(self._model.config, generation, inner))
         self.tokenizer.template = str(self._processor.chat_template or inner.chat_template or "")
-        self.memory = held(self._model)
-        self.vocabulary = vocabulary(self._model)
-        self._cache_name = cache_name(self._model)
+        self.memory = parameter_bytes(self._model)
+        self.vocabulary = vocab_size(self._model)
+        self._cache_name = cache_argument(self._model)
         self._cache: Any = None
 
     def prepare(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
@@ -52,7 +61,7 @@ class VisionModel:
         require("jinja2", "torch", "to fill a chat template")
         from jinja2 import TemplateError
 
-        turns = [_with_pictures(w, m) for m in messages for w in wire(m, images=True)]
+        turns = [_with_images(w, m) for m in messages for w in chat_messages(m, images=True)]
         try:
             if self.tokenizer.template:
                 inputs = self._processor.apply_chat_template(
@@ -76,7 +85,7 @@ class VisionModel:
         more = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask", "labels")}
         return inputs["input_ids"][0].tolist(), more
 
-    def begin(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
+    def prefill(self, ids: list[int], more: dict[str, Any], stopped: Callable[[], bool], reuse: bool) -> tuple[Tensor | None, int]:
         """Prefill of a prompt with images; returns its logits (None if stopped); nothing is reused."""
         self._cache = self._library.DynamicCache(config=self._model.config.get_text_config(decoder=True))
         for part in self._model.modules():  # Qwen models store the position offset of the last prompt's images there
@@ -106,7 +115,7 @@ def _processor(library: Any, path: Path) -> Any:
 
     Without torchvision, it has the slower image processor and no video processor.
     """
-    with loading(path):
+    with quiet_loading(path):
         processor = library.AutoProcessor.from_pretrained(path, local_files_only=True)
     if not hasattr(processor, "image_processor"):
         raise ModelError(
@@ -115,7 +124,7 @@ def _processor(library: Any, path: Path) -> Any:
     return processor
 
 
-def _with_pictures(turn: dict[str, Any], m: Message) -> dict[str, Any]:
+def _with_images(turn: dict[str, Any], m: Message) -> dict[str, Any]:
     """A turn with a list as content, with images in place, as templates of vision models expect."""
     if m.role == "tool":
         return turn

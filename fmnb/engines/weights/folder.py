@@ -22,12 +22,12 @@ Kind = Literal["causal", "seq2seq", "vision"]
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 # Model heads for classification or fill-mask, which generate no text.
-_NO_WRITERS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
+_NO_TEXT_HEADS = ("ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 _ENCODERS = ("bert", "roberta", "distilbert", "mpnet", "albert", "electra", "deberta", "deberta-v2", "xlm-roberta", "modernbert")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class TensorInfo:
     """A tensor in a safetensors file: `kind` is its dtype in the file (F32, BF16, ...).
 
     Offsets are in bytes.
@@ -54,10 +54,10 @@ def config(folder: Path) -> dict[str, Any]:
     return read_json(folder / "config.json")
 
 
-def kind(about: dict[str, Any]) -> Kind:
+def model_kind(about: dict[str, Any]) -> Kind:
     """The kind of model in a config. Raises ModelError for a model that generates no text.
 
-    >>> kind({"model_type": "t5", "is_encoder_decoder": True})
+    >>> model_kind({"model_type": "t5", "is_encoder_decoder": True})
     'seq2seq'
     """
     heads = [str(a) for a in about.get("architectures") or ()]
@@ -65,7 +65,7 @@ def kind(about: dict[str, Any]) -> Kind:
         return "vision"
     if about.get("is_encoder_decoder"):
         return "seq2seq"
-    if any(h.endswith(_NO_WRITERS) for h in heads) or about.get("model_type") in _ENCODERS:
+    if any(h.endswith(_NO_TEXT_HEADS) for h in heads) or about.get("model_type") in _ENCODERS:
         raise ModelError(
             "This model writes no text",
             detail=", ".join(heads) or str(about.get("model_type")),
@@ -83,7 +83,7 @@ def context(about: dict[str, Any]) -> int | None:
     return None
 
 
-def longest(about: dict[str, Any]) -> int | None:
+def context_limit(about: dict[str, Any]) -> int | None:
     """The hard limit of tokens; None for a model with relative positions."""
     return None if "relative_attention_num_buckets" in about else context(about)
 
@@ -113,16 +113,16 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("pytorch_model*.bin"))
 
 
-def tensors(folder: Path) -> dict[str, Stored]:
+def tensors(folder: Path) -> dict[str, TensorInfo]:
     """The tensors of a folder's safetensors files, by name; {} for pickles, which have no header."""
-    infos: dict[str, Stored] = {}
+    infos: dict[str, TensorInfo] = {}
     for file in weight_files(folder):
         if file.suffix == ".safetensors":
-            infos |= _read_head(file)
+            infos |= _read_header(file)
     return infos
 
 
-def _read_head(file: Path) -> dict[str, Stored]:
+def _read_header(file: Path) -> dict[str, TensorInfo]:
     """Read a safetensors header: eight bytes of length, then JSON; its offsets start after the JSON."""
     file_size = file.stat().st_size
     try:
@@ -132,7 +132,7 @@ def _read_head(file: Path) -> dict[str, Stored]:
                 raise ValueError("no head")
             header = json.loads(f.read(length))
         infos = {
-            name: Stored(
+            name: TensorInfo(
                 file, t["dtype"], tuple(t["shape"]), 8 + length + t["data_offsets"][0], t["data_offsets"][1] - t["data_offsets"][0]
             )
             for name, t in header.items()

@@ -68,9 +68,9 @@ _FILE_TYPES = {
     29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
 }  # fmt: skip
 
-_MOST_KEYS = 65_536
-_MOST_TENSORS = 1_000_000
-_MOST_NAME = 65_536
+_MAX_KEYS = 65_536
+_MAX_TENSORS = 1_000_000
+_MAX_NAME_BYTES = 65_536
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
@@ -137,7 +137,7 @@ class Gguf:
     @property
     def context(self) -> int | None:
         """The context window in training; None if missing."""
-        return self.hyper("context_length")
+        return self.hyperparameter("context_length")
 
     @property
     def chat_template(self) -> str:
@@ -149,7 +149,7 @@ class Gguf:
         """The number of parameters."""
         return sum(math.prod(t.shape) for t in self.tensors.values())
 
-    def hyper(self, name: str) -> int | None:
+    def hyperparameter(self, name: str) -> int | None:
         """An integer from the keys of the architecture, such as "block_count".
 
         None if missing or not a single number.
@@ -170,7 +170,7 @@ class Gguf:
             f.seek(a.start)
             raw = f.read(a.end - a.start)
         if len(raw) < a.end - a.start:
-            raise _cut(self.path, f"the array {key} ends beyond the file")
+            raise _truncated_error(self.path, f"the array {key} ends beyond the file")
         if a.code:
             return list(struct.unpack(f"<{a.count}{a.code}", raw))
         out, at, length = [], 0, struct.Struct("<Q").unpack_from
@@ -205,7 +205,7 @@ def map_file(path: Path) -> memoryview:
         return memoryview(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-_known: dict[tuple[str, int, int], Gguf] = {}
+_headers: dict[tuple[str, int, int], Gguf] = {}
 
 
 def read(path: str | os.PathLike[str]) -> Gguf:
@@ -220,18 +220,18 @@ def read(path: str | os.PathLike[str]) -> Gguf:
     except OSError:
         raise NotPulledError("There is no model file", detail=str(file), hint="Check the path, or `%fm pull` the model.") from None
     key = (str(file), stat.st_size, stat.st_mtime_ns)
-    if key not in _known:
-        if len(_known) > 64:
-            _known.clear()
-        _known[key] = _read(file, stat.st_size)
-    return _known[key]
+    if key not in _headers:
+        if len(_headers) > 64:
+            _headers.clear()
+        _headers[key] = _read(file, stat.st_size)
+    return _headers[key]
 
 
 def _read(path: Path, size: int) -> Gguf:
     if not path.is_file():
         raise ModelError("This is not a model file", detail=str(path), hint="Give the path of a .gguf file.")
     if size < 24:
-        raise _cut(path, f"{size} bytes")
+        raise _truncated_error(path, f"{size} bytes")
     with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
         return _parse(path, m, size)
 
@@ -245,30 +245,30 @@ def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
         raise ModelError(
             "This kind of GGUF file cannot be read", detail=f"{path.name}: {format_name}", hint="Convert it anew to version 3."
         )
-    if n_keys > _MOST_KEYS or n_tensors > _MOST_TENSORS:
-        raise _broken(path, f"{n_keys} keys and {n_tensors} tensors")
+    if n_keys > _MAX_KEYS or n_tensors > _MAX_TENSORS:
+        raise _damaged_error(path, f"{n_keys} keys and {n_tensors} tensors")
     cursor = _Cursor(path, m, size)
     metadata: dict[str, Any] = {}
     for _ in range(n_keys):
-        key = cursor.text(_MOST_NAME)
+        key = cursor.text(_MAX_NAME_BYTES)
         metadata[key] = cursor.value(cursor.number("I"))
     rows = [cursor.tensor() for _ in range(n_tensors)]
 
     align = metadata.get("general.alignment", 32)
     if not isinstance(align, int) or align <= 0 or align > 1 << 20:
-        raise _broken(path, f"alignment {align}")
+        raise _damaged_error(path, f"alignment {align}")
     base = -(-cursor.at // align) * align
     tensors = {}
     for name, shape, kind, offset in rows:
         format_name, per, width = _GGML[kind]
         count = math.prod(shape)
         if shape and shape[-1] % per or not shape and per != 1:
-            raise _broken(path, f"tensor {name} has rows of {shape[-1:]}, not whole blocks of {format_name}")
+            raise _damaged_error(path, f"tensor {name} has rows of {shape[-1:]}, not whole blocks of {format_name}")
         length = count // per * width
         if base + offset + length > size:
-            raise _cut(path, f"tensor {name} ends at byte {base + offset + length:,} of a file of {size:,}")
+            raise _truncated_error(path, f"tensor {name} ends at byte {base + offset + length:,} of a file of {size:,}")
         if name in tensors:
-            raise _broken(path, f"tensor {name} twice")
+            raise _damaged_error(path, f"tensor {name} twice")
         tensors[name] = Tensor(name, shape, kind, format_name, base + offset, length)
     return Gguf(path, version, size, metadata, tensors)
 
@@ -279,22 +279,22 @@ class _Cursor:
     def __init__(self, path: Path, m: mmap.mmap, size: int):
         self.path, self.m, self.size, self.at = path, m, size, 24
 
-    def take(self, n: int) -> int:
+    def skip(self, n: int) -> int:
         """Skip `n` bytes; returns their start."""
         at = self.at
         if n > self.size - at:
-            raise _cut(self.path, f"its head asks for {n:,} bytes at {at:,} of {self.size:,}")
+            raise _truncated_error(self.path, f"its head asks for {n:,} bytes at {at:,} of {self.size:,}")
         self.at = at + n
         return at
 
     def number(self, code: str) -> Any:
-        return struct.unpack_from("<" + code, self.m, self.take(struct.calcsize("<" + code)))[0]
+        return struct.unpack_from("<" + code, self.m, self.skip(struct.calcsize("<" + code)))[0]
 
     def text(self, max_bytes: int | None = None) -> str:
         n = self.number("Q")
         if max_bytes is not None and n > max_bytes:
-            raise _broken(self.path, f"a name of {n:,} bytes")
-        at = self.take(n)
+            raise _damaged_error(self.path, f"a name of {n:,} bytes")
+        at = self.skip(n)
         return self.m[at : at + n].decode("utf-8", "replace")
 
     def value(self, kind: int) -> Any:
@@ -303,7 +303,7 @@ class _Cursor:
         if kind == _ARRAY:
             return self.array()
         if kind not in _SCALARS:
-            raise _broken(self.path, f"a value of unknown type {kind}")
+            raise _damaged_error(self.path, f"a value of unknown type {kind}")
         return self.number(_SCALARS[kind])
 
     def array(self) -> Array:
@@ -311,26 +311,26 @@ class _Cursor:
         start = self.at
         if kind in _SCALARS:
             code = _SCALARS[kind]
-            self.take(count * struct.calcsize("<" + code))
+            self.skip(count * struct.calcsize("<" + code))
             return Array(code, count, start, self.at)
         if kind != _STRING:
-            raise _broken(self.path, f"an array of type {kind}")
+            raise _damaged_error(self.path, f"an array of type {kind}")
         if count * 8 > self.size - start:
-            raise _cut(self.path, f"an array of {count:,} strings at {start:,} of {self.size:,}")
+            raise _truncated_error(self.path, f"an array of {count:,} strings at {start:,} of {self.size:,}")
         # A vocabulary has hundreds of thousands of entries: local variables keep the loop fast.
         m, at, last, length = self.m, start, self.size - 8, struct.Struct("<Q").unpack_from
         for _ in range(count):
             if at > last:
-                raise _cut(self.path, f"a string at {at:,} of {self.size:,}")
+                raise _truncated_error(self.path, f"a string at {at:,} of {self.size:,}")
             at += 8 + length(m, at)[0]
-        self.take(at - start)
+        self.skip(at - start)
         return Array("", count, start, at)
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
-        name = self.text(_MOST_NAME)
+        name = self.text(_MAX_NAME_BYTES)
         n = self.number("I")
         if n > 8:
-            raise _broken(self.path, f"tensor {name} with {n} dimensions")
+            raise _damaged_error(self.path, f"tensor {name} with {n} dimensions")
         shape = tuple(self.number("Q") for _ in range(n))[::-1]
         kind, offset = self.number("I"), self.number("Q")
         if kind not in _GGML:
@@ -352,7 +352,7 @@ def shards(path: Path, head: Gguf) -> list[Path]:
     if not isinstance(parts, int) or parts <= 1 or not match:
         return [path]
     if int(match[2]) != parts:
-        raise _broken(path, f"{parts} parts by its head, {int(match[2])} by its name")
+        raise _damaged_error(path, f"{parts} parts by its head, {int(match[2])} by its name")
     files = [path.with_name(f"{path.name[: match.start()]}-{i:05d}-of-{match[2]}.gguf") for i in range(1, parts + 1)]
     for file in files:
         if not file.is_file():
@@ -360,9 +360,9 @@ def shards(path: Path, head: Gguf) -> list[Path]:
     return files
 
 
-def _cut(path: Path, detail: str) -> DownloadError:
+def _truncated_error(path: Path, detail: str) -> DownloadError:
     return DownloadError("The model file is cut short", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")
 
 
-def _broken(path: Path, detail: str) -> ModelError:
+def _damaged_error(path: Path, detail: str) -> ModelError:
     return ModelError("The model file is damaged", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GROUP = 32  # weights that share a scale in a 4-bit block
-READABLE = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
-FOUR_BIT = ("Q4_0", "Q4_1", "Q4_K")
-FLOATS = frozenset({"F32", "F16", "BF16"})
+SUPPORTED_FORMATS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
+INT4_FORMATS = ("Q4_0", "Q4_1", "Q4_K")
+FLOAT_FORMATS = frozenset({"F32", "F16", "BF16"})
 
 
-class Weights:
+class GgufWeights:
     """The tensors of a model by name, in one file or all its shards.
 
     Raises ModelError for a missing name.
@@ -33,19 +33,19 @@ class Weights:
 
     def __init__(self, path: Path):
         head = gguf.read(path)
-        self._found: dict[str, tuple[mmap.mmap, gguf.Tensor]] = {}
+        self._tensors: dict[str, tuple[mmap.mmap, gguf.Tensor]] = {}
         for file in gguf.shards(path, head):
             with open(file, "rb") as f:  # a private mapping, as torch accepts only writable memory
                 memory = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
-            self._found |= {name: (memory, t) for name, t in gguf.read(file).tensors.items()}
+            self._tensors |= {name: (memory, t) for name, t in gguf.read(file).tensors.items()}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._found
+        return name in self._tensors
 
     def _get(self, name: str) -> tuple[mmap.mmap, gguf.Tensor]:
-        if name not in self._found:
+        if name not in self._tensors:
             raise ModelError("The model file is incomplete", detail=f"there is no tensor {name}", hint="Pull the model again.")
-        return self._found[name]
+        return self._tensors[name]
 
     def kind(self, name: str) -> str:
         """The block format, such as "Q4_1"."""
@@ -71,17 +71,17 @@ class Weights:
 def floats(raw: Tensor, kind: str, dtype: Any = None) -> Tensor:
     """Dequantize rows of bytes [n, bytes] to rows of 32-bit floats, or of `dtype`.
 
-    Raises KeyError for a format not in `READABLE`.
+    Raises KeyError for a format not in `SUPPORTED_FORMATS`.
     """
     import torch
 
-    if kind in FLOATS:
+    if kind in FLOAT_FORMATS:
         return raw.view({"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}[kind]).to(dtype or torch.float32)
     width, read = _BLOCKS[kind]
     return read(raw.view(raw.shape[0], -1, width)).reshape(raw.shape[0], -1).to(dtype or torch.float32)
 
 
-def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
+def int4_blocks(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     """Blocks of 4-bit weights as (q, scale, zero) with weight = (q - 8) * scale + zero.
 
     `q` is uint8 [n, k], `scale` and `zero` are float32 [n, k / 32]. 4-bit formats are converted
@@ -90,26 +90,26 @@ def four_bit(raw: Tensor, kind: str) -> tuple[Tensor, Tensor, Tensor]:
     import torch
 
     n = raw.shape[0]
-    if kind not in FOUR_BIT:
-        return round_to_four(floats(raw, kind))
+    if kind not in INT4_FORMATS:
+        return quantize_int4(floats(raw, kind))
     if kind == "Q4_K":
         q, scale, least = _q4_k_parts(raw.view(n, -1, 144))
         return q.reshape(n, -1), scale.reshape(n, -1), (8 * scale - least).reshape(n, -1)
     b = raw.view(n, -1, 18 if kind == "Q4_0" else 20)
-    scale = _half(b, 0)
-    zero = torch.zeros_like(scale) if kind == "Q4_0" else _half(b, 2) + 8 * scale
+    scale = _float16_at(b, 0)
+    zero = torch.zeros_like(scale) if kind == "Q4_0" else _float16_at(b, 2) + 8 * scale
     return _nibbles(b[..., -16:]).view(n, -1), scale.view(n, -1), zero.view(n, -1)
 
 
-def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Quantize rows of 32-bit floats to the format of `four_bit`.
+def quantize_int4(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Quantize rows of 32-bit floats to the format of `int4_blocks`.
 
     Each group has 16 steps from its minimum to its maximum. Scale and zero are rounded first, to
     the kernel's 16 bits.
     """
     import torch
 
-    groups = _cut(w, w.shape[1] // GROUP, GROUP)
+    groups = _split_last(w, w.shape[1] // GROUP, GROUP)
     least, most = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
     scale = ((most - least) / 15).clamp_(min=1e-8).bfloat16().float()
     zero = (least + 8 * scale).bfloat16().float()
@@ -117,7 +117,7 @@ def round_to_four(w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return q.view(w.shape), scale.squeeze(-1), zero.squeeze(-1)
 
 
-def _half(b: Tensor, at: int) -> Tensor:
+def _float16_at(b: Tensor, at: int) -> Tensor:
     """The 16-bit float at byte `at` of each block, with a last dimension of size one."""
     import torch
 
@@ -131,7 +131,7 @@ def _nibbles(b: Tensor) -> Tensor:
     return torch.cat([b & 15, b >> 4], -1)
 
 
-def _cut(b: Tensor, *sizes: int) -> Tensor:
+def _split_last(b: Tensor, *sizes: int) -> Tensor:
     """Split the last dimension into several."""
     return b.view(*b.shape[:-1], *sizes)
 
@@ -146,23 +146,23 @@ def _bits(b: Tensor) -> Tensor:
 def _q8_0(b: Tensor) -> Tensor:
     import torch
 
-    return b[..., 2:].view(torch.int8).float() * _half(b, 0)
+    return b[..., 2:].view(torch.int8).float() * _float16_at(b, 0)
 
 
 def _q4_0(b: Tensor) -> Tensor:
-    return (_nibbles(b[..., 2:]).float() - 8) * _half(b, 0)
+    return (_nibbles(b[..., 2:]).float() - 8) * _float16_at(b, 0)
 
 
 def _q4_1(b: Tensor) -> Tensor:
-    return _nibbles(b[..., 4:]).float() * _half(b, 0) + _half(b, 2)
+    return _nibbles(b[..., 4:]).float() * _float16_at(b, 0) + _float16_at(b, 2)
 
 
 def _q5_0(b: Tensor) -> Tensor:
-    return ((_nibbles(b[..., 6:]) | _bits(b[..., 2:6]) << 4).float() - 16) * _half(b, 0)
+    return ((_nibbles(b[..., 6:]) | _bits(b[..., 2:6]) << 4).float() - 16) * _float16_at(b, 0)
 
 
 def _q5_1(b: Tensor) -> Tensor:
-    return (_nibbles(b[..., 8:]) | _bits(b[..., 4:8]) << 4).float() * _half(b, 0) + _half(b, 2)
+    return (_nibbles(b[..., 8:]) | _bits(b[..., 4:8]) << 4).float() * _float16_at(b, 0) + _float16_at(b, 2)
 
 
 def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,7 +176,7 @@ def _k_scales(b: Tensor) -> tuple[Tensor, Tensor]:
     a, m, rest = s[..., :4], s[..., 4:8], s[..., 8:]
     scale = torch.cat([a & 63, (rest & 15) | (a >> 6) << 4], -1)
     least = torch.cat([m & 63, (rest >> 4) | (m >> 6) << 4], -1)
-    return scale.float() * _half(b, 0), least.float() * _half(b, 2)
+    return scale.float() * _float16_at(b, 0), least.float() * _float16_at(b, 2)
 
 
 def _k_nibbles(b: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ def _k_nibbles(b: Tensor) -> Tensor:
 
     Each 32 bytes hold one group in the low nibbles and the next in the high nibbles.
     """
-    return _cut(_nibbles(_cut(b, 4, 32)), 2, 32).flatten(-3, -2)
+    return _split_last(_nibbles(_split_last(b, 4, 32)), 2, 32).flatten(-3, -2)
 
 
 def _q4_k_parts(b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -208,11 +208,11 @@ def _q5_k(b: Tensor) -> Tensor:
 def _q6_k(b: Tensor) -> Tensor:
     import torch
 
-    low = _nibbles(_cut(b[..., :128], 2, 64))  # two halves of 128 weights
-    high = _cut(b[..., 128:192], 2, 1, 32) >> torch.tensor([[0], [2], [4], [6]], dtype=torch.uint8) & 3
+    low = _nibbles(_split_last(b[..., :128], 2, 64))  # two halves of 128 weights
+    high = _split_last(b[..., 128:192], 2, 1, 32) >> torch.tensor([[0], [2], [4], [6]], dtype=torch.uint8) & 3
     q = (low | high.flatten(-2) << 4).float() - 32
-    scale = b[..., 192:208].view(torch.int8).float() * _half(b, 208)
-    return _cut(q, 8, 16) * _cut(scale, 2, 8)[..., None]
+    scale = b[..., 192:208].view(torch.int8).float() * _float16_at(b, 208)
+    return _split_last(q, 8, 16) * _split_last(scale, 2, 8)[..., None]
 
 
 # format -> bytes per block, and the function from [..., bytes] to the block's weights

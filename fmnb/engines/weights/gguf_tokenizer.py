@@ -21,7 +21,7 @@ _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
 _MODERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 # tokenizer.ggml.pre -> the expressions that split text before byte pairs are merged, in order
-_CUTS: dict[str, tuple[str, ...]] = {
+_PRETOKENIZERS: dict[str, tuple[str, ...]] = {
     "": (_GPT2,),
     "default": (_GPT2,),
     "gpt-2": (_GPT2,),
@@ -36,11 +36,11 @@ _CUTS: dict[str, tuple[str, ...]] = {
     "deepseek-r1-qwen": (_MODERN % "",),
     "stablelm2": (_MODERN % "",),
 }
-_WHOLE_WORDS_FIRST = ("llama-bpe", "llama3")  # a piece that is a token is not merged
-_COMPOSED = ("qwen2", "deepseek-r1-qwen")  # trained on text in Unicode's composed form
+_IGNORE_MERGES = ("llama-bpe", "llama3")  # a piece that is a token is not merged
+_NFC = ("qwen2", "deepseek-r1-qwen")  # trained on text in Unicode's composed form
 
 # Control tokens that end an answer, of all families; a file names only one or two of them.
-_ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|end_of_text|>", "</s>", "<EOT>")
+_END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<|end_of_text|>", "</s>", "<EOT>")
 
 
 class Tokenizer:
@@ -53,7 +53,7 @@ class Tokenizer:
     def __init__(self, core: Any, ends: Sequence[int], begin: int | None, template: str, names: dict[str, str]):
         self.core = core
         self.ends = frozenset(ends)
-        self.begin = begin
+        self.bos_id = begin
         self.template = template
         self._names = names  # bos_token and eos_token, the names in templates
 
@@ -76,8 +76,8 @@ class Tokenizer:
         """
         if self.template:
             ids = self.encode(render(self.template, messages, self._names | extra))
-            return ids[1:] if self.begin is not None and ids[:2] == [self.begin, self.begin] else ids
-        return ([] if self.begin is None else [self.begin]) + self.encode(plain_text(messages))
+            return ids[1:] if self.bos_id is not None and ids[:2] == [self.bos_id, self.bos_id] else ids
+        return ([] if self.bos_id is None else [self.bos_id]) + self.encode(plain_text(messages))
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The tokenizer for llguidance, with `vocabulary` logits."""
@@ -92,10 +92,10 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
     tokens = [t.decode("utf-8", "replace") for t in head.tokens]
     types = head.array("tokenizer.ggml.token_type") or [_NORMAL] * len(tokens)
     pretokenizer = str(head.metadata.get("tokenizer.ggml.pre", ""))
-    if kind == "gpt2" and pretokenizer in _CUTS:
-        core = _byte_pairs(tokens, head.merges, pretokenizer)
+    if kind == "gpt2" and pretokenizer in _PRETOKENIZERS:
+        core = _bpe(tokens, head.merges, pretokenizer)
     elif kind == "llama":
-        core = _sentence_pieces(tokens, head.array("tokenizer.ggml.scores"), types, _flag(head, "add_space_prefix", True))
+        core = _sentencepiece(tokens, head.array("tokenizer.ggml.scores"), types, _flag(head, "add_space_prefix", True))
     else:
         raise ModelError(
             "The torch engine does not know this model's tokenizer",
@@ -113,16 +113,16 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
 
     begin, end = special("bos"), special("eos")
     control_ids = {t: i for i, t in enumerate(tokens) if types[i] == _CONTROL}
-    ends = {i for i in (end, special("eot"), special("eom")) if i is not None} | {control_ids[t] for t in _ENDS if t in control_ids}
+    ends = {i for i in (end, special("eot"), special("eom")) if i is not None} | {control_ids[t] for t in _END_TOKENS if t in control_ids}
     names = {"bos_token": "" if begin is None else tokens[begin], "eos_token": "" if end is None else tokens[end]}
-    wants_begin = _flag(head, "add_bos_token", kind == "llama" or pretokenizer in _WHOLE_WORDS_FIRST)
+    wants_begin = _flag(head, "add_bos_token", kind == "llama" or pretokenizer in _IGNORE_MERGES)
     return Tokenizer(core, sorted(ends), begin if wants_begin else None, head.chat_template, names)
 
 
-def known(head: gguf.Gguf) -> bool:
+def is_supported(head: gguf.Gguf) -> bool:
     """Whether `tokenizer` supports this file."""
     kind = head.metadata.get("tokenizer.ggml.model")
-    return kind == "llama" or (kind == "gpt2" and str(head.metadata.get("tokenizer.ggml.pre", "")) in _CUTS)
+    return kind == "llama" or (kind == "gpt2" and str(head.metadata.get("tokenizer.ggml.pre", "")) in _PRETOKENIZERS)
 
 
 def _flag(head: gguf.Gguf, name: str, default: bool) -> bool:
@@ -130,21 +130,21 @@ def _flag(head: gguf.Gguf, name: str, default: bool) -> bool:
     return value if isinstance(value, bool) else default
 
 
-def _byte_pairs(tokens: list[str], merges: list[bytes], pretokenizer: str) -> Any:
+def _bpe(tokens: list[str], merges: list[bytes], pretokenizer: str) -> Any:
     from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
     from tokenizers import Tokenizer as Core
 
     pairs = [(a, b) for a, _, b in (m.decode("utf-8", "replace").partition(" ") for m in merges)]
-    core = Core(models.BPE(dict(zip(tokens, range(len(tokens)), strict=True)), pairs, ignore_merges=pretokenizer in _WHOLE_WORDS_FIRST))
-    if pretokenizer in _COMPOSED:
+    core = Core(models.BPE(dict(zip(tokens, range(len(tokens)), strict=True)), pairs, ignore_merges=pretokenizer in _IGNORE_MERGES))
+    if pretokenizer in _NFC:
         core.normalizer = normalizers.NFC()
-    splits = [pre_tokenizers.Split(Regex(p), "isolated") for p in _CUTS[pretokenizer]]
+    splits = [pre_tokenizers.Split(Regex(p), "isolated") for p in _PRETOKENIZERS[pretokenizer]]
     core.pre_tokenizer = pre_tokenizers.Sequence([*splits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     core.decoder = decoders.ByteLevel()
     return core
 
 
-def _sentence_pieces(tokens: list[str], scores: list[float], types: list[int], space_first: bool) -> Any:
+def _sentencepiece(tokens: list[str], scores: list[float], types: list[int], space_first: bool) -> Any:
     """A SentencePiece model with merges derived from the scores of pieces: the highest score first."""
     from tokenizers import Tokenizer as Core
     from tokenizers import decoders, models, normalizers

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import ModelError
 from . import folder
-from .gguf_tensors import FLOATS, floats
+from .gguf_tensors import FLOAT_FORMATS, floats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,19 +42,19 @@ class FolderWeights:
     """The tensors of a Llama-like folder by GGUF names; `family` is the model_type of the config."""
 
     def __init__(self, path: Path, family: str):
-        self._found = folder.tensors(path)
+        self._tensors = folder.tensors(path)
         self._parts = _PARTS | (_FOUR_NORMS if family == "gemma3_text" else {})
-        self._one_more = family.startswith("gemma")  # its norms multiply by 1 + weight
+        self._norms_add_one = family.startswith("gemma")  # its norms multiply by 1 + weight
         self._maps: dict[Path, mmap.mmap] = {}
-        for file in {t.file for t in self._found.values()}:
+        for file in {t.file for t in self._tensors.values()}:
             with open(file, "rb") as f:  # a private mapping, as torch accepts only writable memory
                 self._maps[file] = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
 
     @property
-    def trouble(self) -> str:
+    def unsupported_reason(self) -> str:
         """The reason why these tensors cannot be used, or ""."""
-        odd = {t.kind for t in self._found.values()} - FLOATS
-        return "its weights are in a pickle file" if not self._found else f"its weights are {', '.join(sorted(odd))}" if odd else ""
+        odd = {t.kind for t in self._tensors.values()} - FLOAT_FORMATS
+        return "its weights are in a pickle file" if not self._tensors else f"its weights are {', '.join(sorted(odd))}" if odd else ""
 
     def _name(self, name: str) -> str:
         stem, _, kind = name.rpartition(".")
@@ -64,13 +64,13 @@ class FolderWeights:
         return f"model.layers.{number}.{self._parts.get(part, part)}.{kind}"
 
     def __contains__(self, name: str) -> bool:
-        return self._name(name) in self._found
+        return self._name(name) in self._tensors
 
-    def _get(self, name: str) -> folder.Stored:
+    def _get(self, name: str) -> folder.TensorInfo:
         theirs = self._name(name)
-        if theirs not in self._found:
+        if theirs not in self._tensors:
             raise ModelError("The model is incomplete", detail=f"there is no tensor {theirs}", hint="Pull the model again.")
-        return self._found[theirs]
+        return self._tensors[theirs]
 
     def kind(self, name: str) -> str:
         """The dtype: F32, F16 or BF16."""
@@ -92,4 +92,4 @@ class FolderWeights:
         """The tensor in 32-bit floats."""
         t = self._get(name)
         values = floats(self.raw(name), t.kind).view(t.shape)
-        return values + 1 if self._one_more and "norm" in name else values
+        return values + 1 if self._norms_add_one and "norm" in name else values

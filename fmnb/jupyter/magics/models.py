@@ -98,7 +98,7 @@ def rm(rest: str, shell: Any) -> None:
     if not flags:
         confirm(f"Delete the weights of {words[0]}?", "--yes", yes="Delete")
     path = weights.locate(source)
-    if path is not None and any(m.path == path.resolve() for m in loaded.loaded()):
+    if path is not None and any(m.path == path.resolve() for m in loaded.loaded_models()):
         loaded.unload(path)
     forget_backends()
     print(f"Freed {weights.remove(source) / 1e6:,.0f} MB.")

@@ -14,8 +14,8 @@ from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import Notice, build_response
 from fmnb.core.response import Response
 from fmnb.core.types import UNFINISHED, Request, message
-from fmnb.engines.constrained.decoder import CUT, REPEATED, REPEATED_TEXT, Following
-from fmnb.engines.constrained.expressions import EMPTY, Expression, after, as_gbnf, as_regex, closed
+from fmnb.engines.constrained.decoder import CLOSED_AT_LIMIT, LIST_REPEATED, TEXT_REPEATED, ConstrainedDecoder
+from fmnb.engines.constrained.expressions import EMPTY, Expression, as_gbnf, as_regex, derivative, shortest_completions
 from fmnb.engines.constrained.schema_expression import Bounds, bounds, expression
 from fmnb.engines.constrained.shortest_ending import Endings, in_bytes
 from fmnb.engines.llamacpp import backend as llamacpp
@@ -91,7 +91,7 @@ def whole_or_cut(answer: Response, spec: SchemaSpec) -> None:
 
 def allowed(e: Expression, rng: random.Random) -> str:
     """A character that may come next."""
-    some = [c for c in string.printable + "äß漢" if after(e, c).least < 1 << 30]
+    some = [c for c in string.printable + "äß漢" if derivative(e, c).min_bytes < 1 << 30]
     return rng.choice(some)
 
 
@@ -100,9 +100,9 @@ def allowed(e: Expression, rng: random.Random) -> str:
 def test_any_text_that_is_allowed_ends_and_fulfills_the_schema(source, seed):
     spec, rng = to_schema(source), random.Random(seed)
     tokens = 300
-    following = Following(spec.schema, tokens)
+    following = ConstrainedDecoder(spec.schema, tokens)
     for left in range(tokens - 1, -1, -1):  # one character a token: no tokenizer is worse
-        following.add(allowed(following.rest, rng), left)
+        following.add(allowed(following.expression, rng), left)
         if following.done:
             break
     assert following.complete
@@ -111,10 +111,12 @@ def test_any_text_that_is_allowed_ends_and_fulfills_the_schema(source, seed):
 
 def test_what_may_follow_is_written_the_same_in_every_grammar():
     e = expression(to_schema("a str").schema, Bounds(3, 3, 3))
-    assert after(e, '{"a": "xyz"}') is EMPTY
-    assert after(e, '{"a": "xyzw').least > 1 << 30
-    assert as_regex(closed(after(e, '{"a": "x'), 0)) == as_regex(after(expression(to_schema("a str").schema, Bounds(1, 1, 1)), '{"a": "x'))
-    assert as_gbnf(after(e, '{"a": "xy')).startswith("root ::= r0? ")
+    assert derivative(e, '{"a": "xyz"}') is EMPTY
+    assert derivative(e, '{"a": "xyzw').min_bytes > 1 << 30
+    assert as_regex(shortest_completions(derivative(e, '{"a": "x'), 0)) == as_regex(
+        derivative(expression(to_schema("a str").schema, Bounds(1, 1, 1)), '{"a": "x')
+    )
+    assert as_gbnf(derivative(e, '{"a": "xy')).startswith("root ::= r0? ")
 
 
 def test_dates_exist():
@@ -122,7 +124,7 @@ def test_dates_exist():
     fits = [
         d
         for d in ("2024-02-29", "2023-02-29", "2023-04-31", "2023-12-31", "1900-02-29", "2000-02-29", "2023-13-01")
-        if after(day, f'{{"d": "{d}"}}') is EMPTY
+        if derivative(day, f'{{"d": "{d}"}}') is EMPTY
     ]
     assert fits == ["2024-02-29", "2023-12-31", "2000-02-29"]
 
@@ -130,28 +132,28 @@ def test_dates_exist():
 def test_limits_that_the_schema_states_win():
     schema = {"type": "array", "items": {"type": "string", "maxLength": 3000}, "maxItems": 400}
     e = expression(schema, bounds(schema, 64))
-    assert after(e, '["' + "x" * 3000).least < 1 << 30
-    assert after(e, "[" + ", ".join(f'"{n}"' for n in range(400))).least == 1
-    assert after(e, "[" + ", ".join(f'"{n}"' for n in range(400)) + ",").least > 1 << 30
+    assert derivative(e, '["' + "x" * 3000).min_bytes < 1 << 30
+    assert derivative(e, "[" + ", ".join(f'"{n}"' for n in range(400))).min_bytes == 1
+    assert derivative(e, "[" + ", ".join(f'"{n}"' for n in range(400)) + ",").min_bytes > 1 << 30
 
 
 def test_a_list_ends_where_its_texts_repeat_but_labels_and_numbers_may():
     def written(source, text):
-        following = Following(to_schema(source).schema, 500)
+        following = ConstrainedDecoder(to_schema(source).schema, 500)
         for i, c in enumerate(text):
             if following.add(c, 500 - i):
                 break
         return following.text, list(following.notes)
 
-    assert written("list[str]", '{"items": ["a", "b", "A"') == ('{"items": ["a", "b"]}', [REPEATED])
+    assert written("list[str]", '{"items": ["a", "b", "A"') == ('{"items": ["a", "b"]}', [LIST_REPEATED])
     assert written("list[n, k a|b]", '{"items": [{"n": "x", "k": "a"}, {"n": "x", "k": "a"}') == (
         '{"items": [{"n": "x", "k": "a"}]}',
-        [REPEATED],
+        [LIST_REPEATED],
     )
     assert written("x list[a|b], n list[int], s", '{"x": ["a", "a", "a"], "n": [0, 0, 0], "s": "')[1] == []
     ratings = '{"items": [' + ", ".join("4 5 5 5 4 3 5 5 1 5 5 5".split()) + "]}"
     assert written("list[int]", ratings) == (ratings, [])
-    assert written("list[int]", '{"items": [3, ' + "7, " * 85) == ('{"items": [3, 7]}', [REPEATED])
+    assert written("list[int]", '{"items": [3, ' + "7, " * 85) == ('{"items": [3, 7]}', [LIST_REPEATED])
     assert written("list[bool]", '{"items": [' + "true, false, " * 40)[0] == '{"items": [true, false]}'
     assert written("list[a|b]", '{"items": [' + '"b", ' * 40)[0] == '{"items": ["b"]}'
     assert written("list[list[int]]", '{"items": [' + "[0, 1], " * 40)[0] == '{"items": [[0, 1]]}'
@@ -174,29 +176,29 @@ def test_a_list_ends_where_its_texts_repeat_but_labels_and_numbers_may():
     ],
 )
 def test_a_string_ends_where_it_repeats_itself_and_the_answer_goes_on(text, kept):
-    following = Following(to_schema("b str, c bool").schema, 900)
+    following = ConstrainedDecoder(to_schema("b str, c bool").schema, 900)
     shown = []
     for i, c in enumerate('{"b": "' + text):
         ended = following.add(c, 900 - i)
         shown.append(following.release())
         if ended:
             break
-    assert ended and following.notes == (REPEATED_TEXT,)
+    assert ended and following.notes == (TEXT_REPEATED,)
     assert following.text.startswith(f'{{"b": "{kept}') and len(following.text) < len(kept) + 180
     assert following.text.startswith("".join(shown))  # nothing that was shown is taken back
-    assert as_regex(following.rest) == '", "c": (true|false)\\}'
+    assert as_regex(following.expression) == '", "c": (true|false)\\}'
 
 
 @pytest.mark.parametrize(
     "text", ["Never, never, never give up.", "ha ha ha ha!", "row, row, row your boat", "0.00000000", "AACAACAACAAC", "A. B. A. B."]
 )
 def test_a_string_that_repeats_a_little_is_left_alone(text):
-    following = Following(to_schema("b str").schema, 500)
+    following = ConstrainedDecoder(to_schema("b str").schema, 500)
     assert not any(following.add(c, 500 - i) for i, c in enumerate(f'{{"b": "{text}"'))
 
 
 def test_a_bound_of_ours_that_ended_a_list_is_said():
-    following = Following(to_schema("list[int]").schema, 60)
+    following = ConstrainedDecoder(to_schema("list[int]").schema, 60)
     following.add('{"items": [' + ", ".join(map(str, range(10))) + "]}", 30)
     assert following.done and "10 items" in following.notes[0]
 
@@ -237,7 +239,7 @@ def test_the_embedded_model_does_not_run_away_in_scalars(embedded_path, engine):
 
 
 def test_an_item_of_a_list_is_shown_when_it_stays():
-    following = Following(to_schema("list[str]").schema, 500)
+    following = ConstrainedDecoder(to_schema("list[str]").schema, 500)
     shown = []
     for i, c in enumerate('{"items": ["a", "a"'):
         following.add(c, 500 - i)
@@ -285,7 +287,7 @@ def test_rows_of_any_weights_are_valid_too(random_weights, engine):
 
 def test_a_closed_answer_says_so(random_weights):
     came = events(torch_engine.backend(random_weights), ask("x", schema=to_schema("a, b").schema, max_tokens=60))
-    (said,) = [e.text for e in came if isinstance(e, Notice) and e.text.startswith(CUT)]
+    (said,) = [e.text for e in came if isinstance(e, Notice) and e.text.startswith(CLOSED_AT_LIMIT)]
     assert "%fm retry --max-tokens 120" in said
 
 
@@ -331,19 +333,19 @@ PARTS = {
 }
 
 
-def next_of_known(following: Following) -> str:
+def next_of_known(following: ConstrainedDecoder) -> str:
     """What a model that knows the values writes next; the shortest way on where that is not allowed."""
-    rest = following.rest
+    rest = following.expression
     open_ = re.search(r'"(\w+)": ([^,{}\[\]]*)$', following.text)
     if open_ and open_[1] in KNOWN:
         value = json.dumps(KNOWN[open_[1]])
         wanted = value[len(open_[2]) :][:1] if value.startswith(open_[2]) else ""
         wanted = wanted or ","
-        if after(rest, wanted).least < 1 << 30:
+        if derivative(rest, wanted).min_bytes < 1 << 30:
             return wanted
-    if following.text.endswith("[") and after(rest, "{").least < 1 << 30:
+    if following.text.endswith("[") and derivative(rest, "{").min_bytes < 1 << 30:
         return "{"
-    if after(rest, ",").least < 1 << 30:
+    if derivative(rest, ",").min_bytes < 1 << 30:
         return ","
     return Endings(in_bytes).shortest(rest)[0]
 
@@ -370,10 +372,10 @@ def test_no_limit_makes_another_value_of_a_scalar(source):
     least = Endings(in_bytes).tokens(Endings(in_bytes).shortest(expression(schema, bounds(schema, 100))))
     ends = set()
     for limit in range(least, 150):
-        following = Following(schema, limit)
+        following = ConstrainedDecoder(schema, limit)
         shown, left = "", limit
         while not following.done and left > 0:
-            left -= following.jump(left)
+            left -= following.append_forced(left)
             if following.done or left <= 0:
                 break
             left -= 1
@@ -381,8 +383,8 @@ def test_no_limit_makes_another_value_of_a_scalar(source):
             shown += following.release()
         following.finish()
         assert following.text.startswith(shown)  # nothing that was shown is taken back
-        ends.add("cut" if following.cut else "limited" if following.limited else "whole")
-        if following.cut:
+        ends.add("cut" if following.truncated else "limited" if following.limited else "whole")
+        if following.truncated:
             assert not following.complete
             continue
         parse(following.text, to_schema(source))
@@ -395,11 +397,11 @@ def test_no_limit_makes_another_value_of_a_scalar(source):
 
 
 def test_the_limit_does_not_end_a_number_that_is_the_whole_answer():
-    following = Following({"type": "integer"}, 3)
+    following = ConstrainedDecoder({"type": "integer"}, 3)
     for left, c in zip((2, 1, 0), "245", strict=True):
         following.add(c, left)
     following.finish()
-    assert following.cut and not following.complete
+    assert following.truncated and not following.complete
 
 
 @pytest.mark.parametrize(
@@ -415,14 +417,14 @@ def test_the_limit_does_not_end_a_number_that_is_the_whole_answer():
 )
 @pytest.mark.parametrize("left", [8, 0])
 def test_what_a_list_repeats_is_left_out_where_the_limit_ends_it(source, text, kept, left):
-    following = Following(to_schema(source).schema, 60)
+    following = ConstrainedDecoder(to_schema(source).schema, 60)
     for c in text[:-1]:
         assert not following.add(c, 1000)
     following.add(text[-1], 1000 if left == 0 else left)
     if left == 0 and not following.done:
         following.finish()
-    following.jump(20)
-    assert following.text.startswith(kept) and following.notes[0] == REPEATED
+    following.append_forced(20)
+    assert following.text.startswith(kept) and following.notes[0] == LIST_REPEATED
     assert source.startswith("n ") or not following.limited
 
 

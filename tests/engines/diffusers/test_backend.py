@@ -84,7 +84,7 @@ def test_stopping_ends_the_drawing_within_a_step(folder):
     assert not any(isinstance(e, Media) for e in seen)
     _, r = run(folder, ask())  # the pipeline is free again, and as it was
     assert len(r.media) == 1
-    assert not any(m.busy for m in loaded.loaded())
+    assert not any(m.busy for m in loaded.loaded_models())
 
 
 def test_several_pictures_have_seeds_that_count_up(folder):
@@ -152,8 +152,8 @@ def test_memory_is_checked_before_loading_and_given_back(folder, monkeypatch):
         run(folder, ask())
     monkeypatch.undo()
     run(folder, ask())
-    assert [m.name for m in loaded.loaded()] == ["tiny"]
-    assert [m.name for m in loaded.unload("tiny")] == ["tiny"] and loaded.loaded() == []
+    assert [m.name for m in loaded.loaded_models()] == ["tiny"]
+    assert [m.name for m in loaded.unload("tiny")] == ["tiny"] and loaded.loaded_models() == []
 
 
 def test_a_dtype_is_a_pipeline_of_its_own(folder):
@@ -199,6 +199,6 @@ def test_a_folder_with_an_index_runs_on_this_engine_by_its_name_alone(folder):
 
 def test_the_estimate_follows_the_numbers_and_not_the_file(folder):
     files = diffusers_pipeline.files(folder)
-    full, half = (diffusers_pipeline.needs(files, d, (512, 512)) for d in ("float32", "bfloat16"))
+    full, half = (diffusers_pipeline.estimate_memory(files, d, (512, 512)) for d in ("float32", "bfloat16"))
     fixed = 256 << 20
     assert full - fixed == 2 * (half - fixed)

@@ -123,7 +123,7 @@ def test_a_text_that_is_too_long_is_cut_and_said_so(tmp_path):
 def test_int8_stays_close_and_is_another_model_in_memory(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     exact, near = fm.embed(TEXTS, f"path:{folder}"), fm.embed(TEXTS, f"path:{folder}", quant="int8")
-    assert 0.98 < (exact * near).sum(1).min() < 1 and len([m for m in loaded.loaded() if m.path == folder]) == 2
+    assert 0.98 < (exact * near).sum(1).min() < 1 and len([m for m in loaded.loaded_models() if m.path == folder]) == 2
     with pytest.raises(BadRequestError, match="int4"):
         fm.embed(TEXTS, f"path:{folder}", quant="int4")
     loaded.unload(folder)

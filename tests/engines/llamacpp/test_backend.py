@@ -179,7 +179,7 @@ def test_a_model_is_unloaded_by_a_path_through_a_link(embedded_path, tmp_path):
     (tmp_path / "models").symlink_to(embedded_path.parent)
     by_link = tmp_path / "models" / embedded_path.name
     events(backend(by_link, "linked"), ask("Hi", max_tokens=1))
-    assert [m.name for m in loaded.unload(by_link)] == ["linked"] and loaded.loaded() == []
+    assert [m.name for m in loaded.unload(by_link)] == ["linked"] and loaded.loaded_models() == []
 
 
 def test_two_backends_of_one_file_share_one_model(embedded_path, monkeypatch):
@@ -187,14 +187,14 @@ def test_two_backends_of_one_file_share_one_model(embedded_path, monkeypatch):
     a, b = backend(embedded_path, "a"), backend(embedded_path, "b")
     events(a, ask("Hi", max_tokens=2))
     assert "load_seconds" not in events(b, ask("Hi", max_tokens=2))[-1].extra
-    assert len(loaded.loaded()) == 1
+    assert len(loaded.loaded_models()) == 1
 
 
 def test_unload_gives_the_memory_back_and_the_next_call_loads_again(model):
     events(model, ask("Hi", max_tokens=2))
     with_model = host.process_memory()
     gone = loaded.unload("embedded")
-    assert [g.name for g in gone] == ["embedded"] and loaded.loaded() == []
+    assert [g.name for g in gone] == ["embedded"] and loaded.loaded_models() == []
     assert with_model - host.process_memory() > 0.5 * model.info.memory
     assert "load_seconds" in events(model, ask("Hi", max_tokens=2))[-1].extra
 

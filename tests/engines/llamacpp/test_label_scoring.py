@@ -12,7 +12,7 @@ from fmnb.core.event_loop import iterate_sync
 from fmnb.core.events import Failed, Finished, Logprobs, TextDelta, UsageReported
 from fmnb.engines import loaded
 from fmnb.engines.llamacpp.backend import backend
-from fmnb.engines.llamacpp.label_scoring import MOST, scorable
+from fmnb.engines.llamacpp.label_scoring import MAX_LABELS, scorable_labels
 from fmnb.engines.torch import backend as torch_engine
 from fmnb.schemas.convert import to_schema
 from tests.engines.news import NEWS, about
@@ -96,9 +96,9 @@ def test_one_label_needs_no_question(model):
 
 
 def test_what_only_writing_heeds_is_written(model):
-    many = {"type": "object", "properties": {"n": {"enum": [str(i) for i in range(MOST + 1)]}}, "required": ["n"]}
+    many = {"type": "object", "properties": {"n": {"enum": [str(i) for i in range(MAX_LABELS + 1)]}}, "required": ["n"]}
     for request in (about("x", schema=many), about("x", stop=("}",)), about("x", extra={"top_k": 3}), about("x", schema=None)):
-        assert scorable(request) is None
+        assert scorable_labels(request) is None
     (run,) = rows(model, [about("x", schema=many)])
     assert "labels" not in run[-1].extra and json.loads("".join(e.text for e in run if isinstance(e, TextDelta)))["n"]
 

@@ -120,7 +120,7 @@ def test_each_precision_is_a_model_of_its_own(model):
         assert end.extra["dtype"] == options.get("dtype", "bfloat16")
         assert end.extra["quant"] == ("none" if options else "int4")
         assert why in end.extra["chosen"] and end.extra["path"] == "fast"
-    assert sorted(r.engine for r in residents.loaded()) == ["torch cpu bfloat16", "torch cpu bfloat16 int4", "torch cpu float32"]
+    assert sorted(r.engine for r in residents.loaded_models()) == ["torch cpu bfloat16", "torch cpu bfloat16 int4", "torch cpu float32"]
     assert len(residents.unload("embedded")) == 3
 
 
@@ -153,9 +153,9 @@ def test_a_second_call_says_that_it_waits_and_then_answers(model):
 
 def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
     events(model, ask("Hi", max_tokens=1))
-    loaded = next(r for r in residents.loaded() if r.name == "embedded")
-    net = residents.resident(loaded.engine, loaded.path).model
-    made, step, go = [], net.step, threading.Event()
+    loaded = next(r for r in residents.loaded_models() if r.name == "embedded")
+    net = residents.model_entry(loaded.engine, loaded.path).model
+    made, step, go = [], net.decode, threading.Event()
 
     def held(token, at):
         made.append(token)
@@ -163,7 +163,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
             go.wait(60)
         return step(token, at)
 
-    monkeypatch.setattr(net, "step", held)
+    monkeypatch.setattr(net, "decode", held)
     stream = iterate_sync(model.stream(ask("Tell me a long story.", max_tokens=2000, extra={"ignore_eos": True})))
     next(e for e in stream if isinstance(e, TextDelta))
     stream.close()
@@ -187,7 +187,7 @@ def test_unload_gives_the_memory_back_and_the_next_call_loads_again(model):
     residents.unload()
     events(model, ask("Hi", max_tokens=2, **PLAIN))
     with_model = host.process_memory()
-    assert [g.name for g in residents.unload("embedded")] == ["embedded"] and residents.loaded() == []
+    assert [g.name for g in residents.unload("embedded")] == ["embedded"] and residents.loaded_models() == []
     assert with_model - host.process_memory() > 400 << 20
     assert "load_seconds" in events(model, ask("Hi", max_tokens=2))[-1].extra
 

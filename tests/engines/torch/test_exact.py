@@ -8,12 +8,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from fmnb.engines.torch.model import load  # noqa: E402
-from fmnb.engines.torch.precision import Form  # noqa: E402
+from fmnb.engines.torch.precision import Precision  # noqa: E402
 from fmnb.engines.weights import gguf as head_reader  # noqa: E402
 from tests.conftest import FULL  # noqa: E402
 from tests.engines import tiny  # noqa: E402
 
-PLAIN = Form("float32", "none", "cpu")
+PLAIN = Precision("float32", "none", "cpu")
 
 
 def opened(path, how=PLAIN):
@@ -26,12 +26,12 @@ def greedy(model, ids, n, end=None):
     """Our own tokens; `end` is banned, as transformers' least length bans it."""
     out = []
     with torch.inference_mode():
-        logits, _ = model.read(ids, lambda: False, True, lambda done: None)
+        logits, _ = model.prefill(ids, lambda: False, True, lambda done: None)
         for i in range(n):
             if end is not None:
                 logits[end] = float("-inf")
             out.append(int(logits.argmax()))
-            logits = model.step(out[-1], len(ids) + i)
+            logits = model.decode(out[-1], len(ids) + i)
     return out
 
 
@@ -65,7 +65,7 @@ def test_a_prompt_of_several_slices_gives_the_logits_of_one_pass(tmp_path):
     (tmp_path / "tiny.gguf").write_bytes(tiny.gguf(made, "llama"))
     ours = opened(tmp_path / "tiny.gguf")
     ids = prompts(len(tiny.TOKENS) - 2, 1, 2, seed=3)[0] * 300
-    logits, _ = ours.read(ids, lambda: False, True, lambda done: None)
+    logits, _ = ours.prefill(ids, lambda: False, True, lambda done: None)
     with torch.inference_mode():
         theirs = made(torch.tensor([ids])).logits[0, -1]
     assert torch.allclose(logits, theirs, atol=1e-3)
@@ -77,9 +77,9 @@ def test_what_was_read_before_changes_no_bit_of_an_answer(tmp_path):
     ours = opened(tmp_path / "tiny.gguf")
     a, b = prompts(len(tiny.TOKENS) - 2, 2, 3, seed=4)
     shared = (a + b) * 100
-    first, known = ours.read([*shared, *a], lambda: False, True, lambda done: None)
+    first, known = ours.prefill([*shared, *a], lambda: False, True, lambda done: None)
     greedy(ours, [*shared, *b], 5)
-    again, reused = ours.read([*shared, *a], lambda: False, True, lambda done: None)
+    again, reused = ours.prefill([*shared, *a], lambda: False, True, lambda done: None)
     assert known == 0 and reused >= 128
     assert torch.equal(first, again)
 
@@ -89,36 +89,36 @@ def real(embedded_path):
     """The embedded model in transformers, its weights brought there by way of our reader."""
     import transformers
 
-    from fmnb.engines.torch.llama_config import of_gguf
-    from fmnb.engines.weights.gguf_tensors import Weights
+    from fmnb.engines.torch.llama_config import from_gguf
+    from fmnb.engines.weights.gguf_tensors import GgufWeights
 
     head = head_reader.read(embedded_path)
-    s, w = of_gguf(head), Weights(embedded_path)
+    s, w = from_gguf(head), GgufWeights(embedded_path)
     config = transformers.LlamaConfig(
-        vocab_size=s.vocabulary,
-        hidden_size=s.width,
-        intermediate_size=s.hidden,
-        num_hidden_layers=s.layers,
-        num_attention_heads=s.heads,
-        num_key_value_heads=s.groups,
-        max_position_embeddings=s.context,
-        rms_norm_eps=s.epsilon,
-        rope_theta=s.rotation.base,
+        vocab_size=s.vocab_size,
+        hidden_size=s.hidden_size,
+        intermediate_size=s.intermediate_size,
+        num_hidden_layers=s.num_layers,
+        num_attention_heads=s.num_heads,
+        num_key_value_heads=s.num_kv_heads,
+        max_position_embeddings=s.max_positions,
+        rms_norm_eps=s.rms_norm_eps,
+        rope_theta=s.rope.theta,
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
     )
-    config.rope_parameters = {"rope_type": "default", "rope_theta": s.rotation.base}
+    config.rope_parameters = {"rope_type": "default", "rope_theta": s.rope.theta}
     made = transformers.LlamaForCausalLM(config).eval()
 
     def halves(x):
-        return x.view(-1, s.head // 2, 2, x.shape[1]).transpose(1, 2).reshape(x.shape)
+        return x.view(-1, s.head_dim // 2, 2, x.shape[1]).transpose(1, 2).reshape(x.shape)
 
     names = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj"}
     names |= {"ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
     names |= {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
     state = {"model.embed_tokens.weight": w.floats("token_embd.weight"), "model.norm.weight": w.floats("output_norm.weight")}
-    for i in range(s.layers):
+    for i in range(s.num_layers):
         for ours, theirs in names.items():
             x = w.floats(f"blk.{i}.{ours}.weight")
             state[f"model.layers.{i}.{theirs}.weight"] = halves(x) if ours in ("attn_q", "attn_k") else x
@@ -162,16 +162,16 @@ def test_the_embedded_model_gives_the_tokens_of_transformers(embedded_path, real
 
 @pytest.mark.parametrize(("quant", "bar"), [("none", 0.96), ("int4", 0.96), ("int8", 0.95)])
 def test_a_rounded_model_agrees_with_the_exact_one_at_almost_every_token(embedded_path, exact, quant, bar):
-    model = opened(embedded_path, Form("bfloat16", quant, "cpu"))
+    model = opened(embedded_path, Precision("bfloat16", quant, "cpu"))
     agree = total = 0
     with torch.inference_mode():
         for text, tokens in exact.items():
             ids = conversation(model, text)
-            logits, _ = model.read(ids, lambda: False, True, lambda done: None)
+            logits, _ = model.prefill(ids, lambda: False, True, lambda done: None)
             for i, token in enumerate(tokens):
                 agree += int(logits.argmax()) == token
                 total += 1
-                logits = model.step(token, len(ids) + i)
+                logits = model.decode(token, len(ids) + i)
     assert total >= 25 * len(exact) and agree / total >= bar
 
 

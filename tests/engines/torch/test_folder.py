@@ -12,7 +12,7 @@ from fmnb.core.types import Image, Message, Request, message
 from fmnb.engines import loaded
 from fmnb.engines.torch.backend import backend
 from fmnb.engines.torch.model import load
-from fmnb.engines.torch.precision import Form
+from fmnb.engines.torch.precision import Precision
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -51,7 +51,7 @@ def test_both_paths_give_the_same_tokens(tmp_path, monkeypatch):
     folders.causal(tmp_path, "qwen3")
     fast = answered(backend(tmp_path), ask("the other day"))
     loaded.unload()
-    monkeypatch.setattr(llama_config, "of_config", lambda config: "kept off the fast path")
+    monkeypatch.setattr(llama_config, "from_transformers", lambda config: "kept off the fast path")
     plain = answered(backend(tmp_path), ask("the other day"))
     assert (fast.extra["path"], plain.extra["path"], plain.extra["path_reason"]) == ("fast", "plain", "kept off the fast path")
     assert fast.text == plain.text
@@ -198,12 +198,12 @@ def test_a_model_that_writes_no_text_is_refused(tmp_path):
 @pytest.mark.parametrize("family", folders.CAUSAL)
 def test_the_logits_of_each_family_are_those_of_transformers(tmp_path, family):
     made = folders.causal(tmp_path, family)
-    ours = load(tmp_path, Form("float32", "none", "cpu"), 64, lambda event: None, lambda: False)
+    ours = load(tmp_path, Precision("float32", "none", "cpu"), 64, lambda event: None, lambda: False)
     ids = torch.randint(0, len(tiny.TOKENS) - 2, (120,), generator=torch.Generator().manual_seed(1)).tolist()
     with torch.inference_mode():
         theirs = made(torch.tensor([ids])).logits[0]
-        logits, _ = ours.read(ids[:100], lambda: False, True, lambda done: None)
+        logits, _ = ours.prefill(ids[:100], lambda: False, True, lambda done: None)
         for at in range(100, 120):  # led along the same tokens
             assert torch.allclose(logits, theirs[at - 1], atol=2e-3 * float(theirs.std()))
-            logits = ours.step(ids[at], at)
+            logits = ours.decode(ids[at], at)
     assert len(set(theirs.argmax(-1).tolist())) > 10  # it says many things

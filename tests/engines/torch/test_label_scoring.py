@@ -11,11 +11,11 @@ from fmnb.core.event_loop import iterate_sync  # noqa: E402
 from fmnb.core.events import Finished, Logprobs, TextDelta, UsageReported  # noqa: E402
 from fmnb.core.types import Request, message  # noqa: E402
 from fmnb.engines import loaded  # noqa: E402
-from fmnb.engines.labels import MOST, labels  # noqa: E402
+from fmnb.engines.labels import MAX_LABELS, labels  # noqa: E402
 from fmnb.engines.torch import label_scoring  # noqa: E402
 from fmnb.engines.torch import scheduler as torch_rows  # noqa: E402
 from fmnb.engines.torch.backend import backend  # noqa: E402
-from fmnb.engines.torch.label_scoring import tree  # noqa: E402
+from fmnb.engines.torch.label_scoring import prefix_tree  # noqa: E402
 from fmnb.schemas.convert import to_schema  # noqa: E402
 from tests.engines import tiny  # noqa: E402
 from tests.engines.news import NEWS, about  # noqa: E402
@@ -72,7 +72,7 @@ def test_one_field_that_is_a_choice_is_a_closed_set(source, names):
         "score int",
         {"properties": {"n": {"enum": ["a"]}}},  # the field may be left out
         {"type": "object", "properties": {"n": {"enum": ["1", 1]}}, "required": ["n"]},
-        {"properties": {"n": {"enum": [str(i) for i in range(MOST + 1)]}}, "required": ["n"]},
+        {"properties": {"n": {"enum": [str(i) for i in range(MAX_LABELS + 1)]}}, "required": ["n"]},
     ],
 )
 def test_any_other_schema_is_written(source):
@@ -81,12 +81,12 @@ def test_any_other_schema_is_written(source):
 
 
 def test_a_tree_of_one_sequence_is_its_trunk():
-    t = tree([[1, 2, 3]])
+    t = prefix_tree([[1, 2, 3]])
     assert (t.trunk, t.tokens, t.paths) == ((1, 2), (), (((-1, 3),),))
 
 
 def test_labels_that_begin_alike_share_what_they_begin_with():
-    t = tree([[1, 5, 6, 9], [1, 5, 7, 9], [1, 8, 9]])
+    t = prefix_tree([[1, 5, 6, 9], [1, 5, 7, 9], [1, 8, 9]])
     assert (t.trunk, t.tokens, t.parents) == ((1,), (5, 6, 7, 8), (-1, 0, 0, -1))
     assert t.paths == (((-1, 5), (0, 6), (1, 9)), ((-1, 5), (0, 7), (2, 9)), ((-1, 8), (3, 9)))
 
@@ -96,9 +96,9 @@ def test_scores_are_the_log_probabilities_of_each_text_read_by_itself(small, mon
     requests = asked(9)
     content_free = [message("user", "Mood of: N/A."), message("user", "Mood of: .")]
     content_free = [Request("m", (m,), dtype="float32") for m in content_free]
-    monkeypatch.setitem(torch_rows.PASS, "cpu", 200)
+    monkeypatch.setitem(torch_rows.MAX_BATCHED_TOKENS, "cpu", 200)
     ends = chosen(small, requests, content_free=content_free)
-    model = loaded.resident(str(small._form(requests[0][1])), small._path).model
+    model = loaded.model_entry(str(small._precision(requests[0][1])), small._path).model
     texts = [json.dumps({"mood": m}) for m in MOODS]
 
     def plain(request: Request) -> torch.Tensor:
@@ -107,7 +107,7 @@ def test_scores_are_the_log_probabilities_of_each_text_read_by_itself(small, mon
             for text in texts:
                 ids, total = model.prompt(request.messages, {})[0], 0.0
                 for token in model.tokenizer.encode(text):
-                    logits, _ = model.read(ids, lambda: False, False, lambda done: None)
+                    logits, _ = model.prefill(ids, lambda: False, False, lambda done: None)
                     total, ids = total + float(logits.log_softmax(0)[token]), [*ids, token]
                 out.append(total)
         return torch.tensor(out)
@@ -160,12 +160,12 @@ def test_a_rows_label_does_not_depend_on_its_neighbours(small):
 
 def test_blank_prompts_are_found_where_the_rows_have_a_template_in_common(small):
     chosen(small, asked(1))
-    model = loaded.resident(str(small._form(asked(1)[0][1])), small._path).model
+    model = loaded.model_entry(str(small._precision(asked(1)[0][1])), small._path).model
     prompts = [model.prompt(r.messages, {})[0] for _, r in asked(9)]
-    found = label_scoring.blanks(model, prompts)
+    found = label_scoring.content_free_prompts(model, prompts)
     expected = [model.prompt((message("user", f"Mood of: {t}."),), {})[0] for t in label_scoring.CONTENT_FREE]
     assert [model.tokenizer.decode(f).replace(" ", "") for f in found] == [model.tokenizer.decode(e).replace(" ", "") for e in expected]
-    assert label_scoring.blanks(model, prompts[:3]) == []
+    assert label_scoring.content_free_prompts(model, prompts[:3]) == []
 
 
 def test_stop_texts_and_narrowed_draws_are_written(small):
@@ -194,7 +194,7 @@ def test_when_memory_runs_out_smaller_passes_go_on(small, monkeypatch):
 def test_a_long_tail_is_read_in_pieces(small, monkeypatch):
     requests = asked(9)
     expected = chosen(small, requests)
-    monkeypatch.setitem(torch_rows.PASS, "cpu", 20)
+    monkeypatch.setitem(torch_rows.MAX_BATCHED_TOKENS, "cpu", 20)
     got = chosen(small, requests)
     for n in got:
         assert got[n].extra["labels"] == pytest.approx(expected[n].extra["labels"], abs=1e-4)

@@ -60,7 +60,7 @@ def _came_to(response) -> tuple:
 
 @pytest.mark.parametrize("family", [*PLAIN, *folders.SEQ2SEQ])
 def test_rows_of_each_family_answer_as_they_do_alone(tmp_path, monkeypatch, family):
-    monkeypatch.setattr(padded_batch, "MOST", 4)
+    monkeypatch.setattr(padded_batch, "MAX_BATCH_SIZE", 4)
     (folders.causal if family in PLAIN else folders.seq2seq)(tmp_path, family)
     model, requests = backend(tmp_path), asked(7)
     assert answers(model, requests) == alone(model, requests)
@@ -84,7 +84,7 @@ def test_what_a_folder_wants_of_generate_does_not_reach_the_rows(tmp_path):
 def test_when_memory_runs_out_half_as_many_rows_go_on(tmp_path, monkeypatch):
     folders.causal(tmp_path, "opt")
     model, requests = backend(tmp_path), asked(7, temperature=1.0)
-    expected, write, sizes = alone(model, requests), padded_batch._write, []
+    expected, write, sizes = alone(model, requests), padded_batch._generate_batch, []
 
     def little(net, batch, stopped):
         sizes.append(len(batch))
@@ -92,32 +92,32 @@ def test_when_memory_runs_out_half_as_many_rows_go_on(tmp_path, monkeypatch):
         if len(batch) > 2:  # after it has written: what it drew is forgotten
             raise MemoryError
 
-    monkeypatch.setattr(padded_batch, "_write", little)
+    monkeypatch.setattr(padded_batch, "_generate_batch", little)
     assert answers(model, requests) == expected and sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_row_that_memory_does_not_do_for_fails_alone(tmp_path, monkeypatch):
     folders.causal(tmp_path, "opt")
-    model, requests, write = backend(tmp_path), asked(4), padded_batch._write
+    model, requests, write = backend(tmp_path), asked(4), padded_batch._generate_batch
 
     def little(net, batch, stopped):
         if any(r.number == 10 for r in batch):
             raise RuntimeError("out of memory")
         write(net, batch, stopped)
 
-    monkeypatch.setattr(padded_batch, "_write", little)
+    monkeypatch.setattr(padded_batch, "_generate_batch", little)
     found = together(model, requests)
     assert found[10][0].error["kind"] == "CannotFitError"
     assert sum(isinstance(found[n][-1], Finished) for n, _ in requests) == 3
 
 
 def test_closing_the_stream_stops_within_a_pass(tmp_path, monkeypatch):
-    monkeypatch.setattr(padded_batch, "MOST", 2)
+    monkeypatch.setattr(padded_batch, "MAX_BATCH_SIZE", 2)
     folders.causal(tmp_path, "opt")
     model = backend(tmp_path)
     requests = [(i, folders.ask("the other day", max_tokens=4 if i < 2 else 200)) for i in range(4)]
     requests[0], requests[1] = (0, folders.ask("the other day " * 3, max_tokens=4)), (1, folders.ask("the other day " * 3, max_tokens=4))
-    taken, take, go = [], padded_batch.take, threading.Event()
+    taken, take, go = [], padded_batch.append_token, threading.Event()
 
     def held(*a):
         taken.append(1)
@@ -125,12 +125,12 @@ def test_closing_the_stream_stops_within_a_pass(tmp_path, monkeypatch):
             go.wait(60)
         return take(*a)
 
-    monkeypatch.setattr(padded_batch, "take", held)
+    monkeypatch.setattr(padded_batch, "append_token", held)
     stream = iterate_sync(model.stream_rows(requests))
     next(e for _, e in stream if isinstance(e, Finished))
     stream.close()
     before = len(taken)
-    monkeypatch.setattr(padded_batch, "take", take)
+    monkeypatch.setattr(padded_batch, "append_token", take)
     go.set()
     assert answers(model, requests[:2]) == alone(model, requests[:2])
     assert len(taken) <= before + 2  # two rows a pass

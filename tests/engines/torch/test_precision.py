@@ -9,7 +9,7 @@ from fmnb.engines import loaded
 from fmnb.engines.torch import precision
 from fmnb.engines.torch.backend import backend
 from fmnb.engines.torch.model import load
-from fmnb.engines.torch.precision import Form, form, needs
+from fmnb.engines.torch.precision import Precision, estimate_memory, select_precision
 from fmnb.engines.weights import gguf_tensors
 
 torch = pytest.importorskip("torch")
@@ -33,19 +33,19 @@ def opened(path, how):
 
 def test_a_folder_is_loaded_in_sixteen_bits_unless_something_else_is_asked(tmp_path):
     folders.causal(tmp_path, "llama")
-    usual = form(tmp_path)
+    usual = select_precision(tmp_path)
     assert (usual.dtype, usual.quant, usual.device) == ("bfloat16", "none", "cpu")
-    assert usual.chosen.startswith("bfloat16 on CPU: ")
-    asked = form(tmp_path, "float32", "none")
-    assert (asked.dtype, asked.chosen) == ("float32", "float32 on CPU: as asked")
-    assert form(tmp_path, "", "int4").chosen == f"{usual.chosen}; int4: as asked"
+    assert usual.reason.startswith("bfloat16 on CPU: ")
+    asked = select_precision(tmp_path, "float32", "none")
+    assert (asked.dtype, asked.reason) == ("float32", "float32 on CPU: as asked")
+    assert select_precision(tmp_path, "", "int4").reason == f"{usual.reason}; int4: as asked"
 
 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_the_reason_names_what_the_processor_has(tmp_path, monkeypatch, bf16):
     folders.causal(tmp_path, "llama")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16, raising=False)
-    assert form(tmp_path).chosen == f"bfloat16 on CPU: {'has AVX512-BF16' if bf16 else 'half the memory of float32'}"
+    assert select_precision(tmp_path).reason == f"bfloat16 on CPU: {'has AVX512-BF16' if bf16 else 'half the memory of float32'}"
 
 
 def test_a_gpu_that_is_there_is_taken_and_computes_with_what_it_has(tmp_path, monkeypatch):
@@ -53,12 +53,12 @@ def test_a_gpu_that_is_there_is_taken_and_computes_with_what_it_has(tmp_path, mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for has, dtype in ((True, "bfloat16"), (False, "float16")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has: has)
-        assert str(form(tmp_path)) == f"torch cuda {dtype}"
+        assert str(select_precision(tmp_path)) == f"torch cuda {dtype}"
     with pytest.raises(BadRequestError, match="packed weights run on a CPU alone, and this is CUDA"):
-        form(tmp_path, "", "int8")
+        select_precision(tmp_path, "", "int8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert str(form(tmp_path)) == "torch mps bfloat16"
+    assert str(select_precision(tmp_path)) == "torch mps bfloat16"
 
 
 def test_a_folder_that_is_quantised_already_is_not_packed_again(tmp_path):
@@ -68,7 +68,7 @@ def test_a_folder_that_is_quantised_already_is_not_packed_again(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
     with pytest.raises(BadRequestError, match="quantised already"):
-        form(tmp_path, "", "int8")
+        select_precision(tmp_path, "", "int8")
 
 
 @pytest.mark.parametrize("family", ["smollm", "qwen3", "opt", "gpt2", "bloom", "glm"])
@@ -76,21 +76,21 @@ def test_a_folder_that_is_quantised_already_is_not_packed_again(tmp_path):
 def test_packed_logits_stay_near_the_exact_ones_on_both_paths(tmp_path, family, quant, bar):
     sizes = dict(n_embd=256) if family == "gpt2" else LARGER | dict(ffn_dim=512, word_embed_proj_dim=256)
     made = folders.causal(tmp_path, family, gain=0.6, **sizes)
-    ours = opened(tmp_path, Form("bfloat16", quant, "cpu"))
+    ours = opened(tmp_path, Precision("bfloat16", quant, "cpu"))
     assert ours.path == folders.CAUSAL[family][2]
     ids = torch.randint(0, len(tiny.TOKENS) - 2, (90,), generator=torch.Generator().manual_seed(1)).tolist()
     with torch.inference_mode():
         theirs = made(torch.tensor([ids])).logits[0]
-        logits, _ = ours.read(ids[:80], lambda: False, True, lambda done: None)
+        logits, _ = ours.prefill(ids[:80], lambda: False, True, lambda done: None)
         for at in range(80, 90):
             off = logits - theirs[at - 1]
             assert float((off - off.mean()).norm() / (theirs[at - 1] - theirs[at - 1].mean()).norm()) < bar
-            logits = ours.step(ids[at], at)
+            logits = ours.decode(ids[at], at)
 
 
 def test_rounding_to_four_bits_takes_the_nearest_of_sixteen_steps():
     w = torch.randn(8, 64)
-    q, scale, zero = gguf_tensors.round_to_four(w)
+    q, scale, zero = gguf_tensors.quantize_int4(w)
     back = ((q.float().view(8, 2, 32) - 8) * scale[..., None] + zero[..., None]).view(8, 64)
     assert int(q.max()) <= 15 and torch.all((back - w).abs() <= 0.56 * scale.repeat_interleave(32, 1) + 0.02)
 
@@ -112,7 +112,7 @@ def test_each_form_is_a_model_of_its_own_in_memory(tmp_path):
     for options in ({}, {"dtype": "bfloat16"}, {"dtype": "bfloat16", "quant": "int8"}):
         drain_all = list(iterate_sync(model.stream(ask("the", max_tokens=1, **options))))
         assert drain_all
-    assert sorted(r.engine for r in loaded.loaded()) == ["torch cpu bfloat16", "torch cpu bfloat16 int8", "torch cpu float32"]
+    assert sorted(r.engine for r in loaded.loaded_models()) == ["torch cpu bfloat16", "torch cpu bfloat16 int8", "torch cpu float32"]
 
 
 @pytest.mark.parametrize("family", ["smollm", "opt", "bloom"])
@@ -121,17 +121,17 @@ def test_the_estimate_for_a_folder_is_its_weights_in_the_chosen_numbers(tmp_path
     made = folders.causal(tmp_path, family, **LARGER, ffn_dim=512, word_embed_proj_dim=256)
     width = 4 if dtype == "float32" else 2
     weights = sum(p.numel() for p in made.parameters()) * width  # shared ones once
-    estimate = needs(tmp_path, Form(dtype, "none", "cpu"), 0) - precision._LIBRARY
+    estimate = estimate_memory(tmp_path, Precision(dtype, "none", "cpu"), 0) - precision._TRANSFORMERS_OVERHEAD
     assert weights <= estimate <= 1.02 * weights
     assert backend(tmp_path).info.memory >= sum(p.numel() for p in made.parameters()) * 2  # for the usual form
 
 
 def test_a_packed_model_holds_less_and_says_how_much(tmp_path):
     folders.causal(tmp_path, "opt", **LARGER, ffn_dim=512, word_embed_proj_dim=256)
-    held = {q: opened(tmp_path, Form("bfloat16", q, "cpu")).memory for q in ("none", "int8", "int4")}
+    held = {q: opened(tmp_path, Precision("bfloat16", q, "cpu")).memory for q in ("none", "int8", "int4")}
     assert held["int4"] < held["int8"] < held["none"]
     for quant, memory in held.items():
-        assert memory <= needs(tmp_path, Form("bfloat16", quant, "cpu"), 0)
+        assert memory <= estimate_memory(tmp_path, Precision("bfloat16", quant, "cpu"), 0)
 
 
 def test_a_folder_larger_than_memory_is_refused_with_numbers(tmp_path, monkeypatch):

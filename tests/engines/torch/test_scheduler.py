@@ -16,7 +16,7 @@ from fmnb.engines.torch import kv_cache  # noqa: E402
 from fmnb.engines.torch import scheduler as torch_rows  # noqa: E402
 from fmnb.engines.torch.backend import backend  # noqa: E402
 from fmnb.engines.torch.model import load  # noqa: E402
-from fmnb.engines.torch.precision import Form  # noqa: E402
+from fmnb.engines.torch.precision import Precision  # noqa: E402
 from tests.conftest import FULL  # noqa: E402
 from tests.engines import tiny  # noqa: E402
 from tests.engines.asking import PERSON  # noqa: E402
@@ -92,7 +92,7 @@ def _came_to(response) -> tuple:
     ids=["tied head", "one key head", "biases", "normed queries", "window behind the prefix", "window into the prefix"],
 )
 def test_rows_of_each_family_answer_as_they_do_alone(folder, monkeypatch, family, options):
-    monkeypatch.setitem(torch_rows.MOST, "cpu", 5)
+    monkeypatch.setitem(torch_rows.MAX_SLOTS, "cpu", 5)
     path = folder / f"{family}{len(options)}{options.get('sliding_window', '')}.gguf"
     path.write_bytes(tiny.gguf(tiny.model(family, **options), family))
     model = backend(path)
@@ -105,8 +105,8 @@ def test_rows_of_each_family_answer_as_they_do_alone(folder, monkeypatch, family
 def test_neither_slots_nor_passes_change_an_answer(small, monkeypatch, passed, wide):
     requests = asked(14, seed=1)
     expected = alone(small, requests)
-    monkeypatch.setitem(torch_rows.MOST, "cpu", wide)
-    monkeypatch.setitem(torch_rows.PASS, "cpu", passed)
+    monkeypatch.setitem(torch_rows.MAX_SLOTS, "cpu", wide)
+    monkeypatch.setitem(torch_rows.MAX_BATCHED_TOKENS, "cpu", passed)
     assert answers(small, requests) == expected
 
 
@@ -186,8 +186,8 @@ def test_the_shared_prefix_counts_as_known_for_all_rows_but_the_first(small):
 
 def test_a_row_holds_its_own_tokens_and_not_the_prefix(small, monkeypatch):
     seen = []
-    room = kv_cache.Rows._room
-    monkeypatch.setattr(kv_cache.Rows, "_room", lambda self, places: seen.append(places) or room(self, places))
+    room = kv_cache.BatchKVCache._ensure_capacity
+    monkeypatch.setattr(kv_cache.BatchKVCache, "_ensure_capacity", lambda self, places: seen.append(places) or room(self, places))
     together(small, [(i, Request("m", (message("user", "the same beginning " * 10 + "abc"[i]),), max_tokens=2, **PLAIN)) for i in range(3)])
     assert 0 < max(seen) < 40
 
@@ -195,7 +195,7 @@ def test_a_row_holds_its_own_tokens_and_not_the_prefix(small, monkeypatch):
 def test_when_memory_runs_out_half_as_many_rows_go_on(small, monkeypatch):
     requests = [(n, Request(**{**_fields(r), "seed": n})) for n, r in asked(12, seed=9, temperature=1.0)]
     expected = alone(small, requests)
-    room, refused = kv_cache.Rows._room, []
+    room, refused = kv_cache.BatchKVCache._ensure_capacity, []
 
     def little(self, places):
         if len(self.lengths) > 3 or (places > 30 and len(self.lengths) > 2):
@@ -203,7 +203,7 @@ def test_when_memory_runs_out_half_as_many_rows_go_on(small, monkeypatch):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return room(self, places)
 
-    monkeypatch.setattr(kv_cache.Rows, "_room", little)
+    monkeypatch.setattr(kv_cache.BatchKVCache, "_ensure_capacity", little)
     assert answers(small, requests) == expected and refused[0] == 12 and len(refused) >= 3
 
 
@@ -218,12 +218,12 @@ def test_rows_that_no_memory_is_left_for_fail_with_a_word_and_the_model_stays_us
 
 
 def test_memory_that_is_free_decides_how_many_slots_there_are(small, monkeypatch):
-    rows = kv_cache.Rows(loaded.resident(str(Form("float32", "none", "cpu")), small._path).model.net.model, None, 0, True)
+    rows = kv_cache.BatchKVCache(loaded.model_entry(str(Precision("float32", "none", "cpu")), small._path).model.net.model, None, 0, True)
     for free, expected in (
-        (100 * rows.width * 10 * 2, 10),
-        (rows.width, 1),
-        (1 << 50, torch_rows.MOST["cpu"]),
-        (None, torch_rows.MOST["cpu"]),
+        (100 * rows.bytes_per_token * 10 * 2, 10),
+        (rows.bytes_per_token, 1),
+        (1 << 50, torch_rows.MAX_SLOTS["cpu"]),
+        (None, torch_rows.MAX_SLOTS["cpu"]),
     ):
         monkeypatch.setattr(torch_rows.host, "available_memory", lambda free=free: free)
         assert torch_rows.slots(rows, "cpu", 100) == expected
@@ -231,7 +231,7 @@ def test_memory_that_is_free_decides_how_many_slots_there_are(small, monkeypatch
 
 def test_closing_the_stream_stops_within_a_pass(small, monkeypatch):
     requests = asked(4, seed=11)
-    passes, forward, go = [], kv_cache.Rows.forward, threading.Event()
+    passes, forward, go = [], kv_cache.BatchKVCache.forward, threading.Event()
 
     def held(self, *a):
         passes.append(1)
@@ -239,13 +239,13 @@ def test_closing_the_stream_stops_within_a_pass(small, monkeypatch):
             go.wait(60)
         return forward(self, *a)
 
-    monkeypatch.setattr(kv_cache.Rows, "forward", held)
+    monkeypatch.setattr(kv_cache.BatchKVCache, "forward", held)
     long = [(n, Request("m", r.messages, max_tokens=10 if n == 100 else 400, extra={"ignore_eos": True}, **PLAIN)) for n, r in requests]
     stream = iterate_sync(small.stream_rows(long))
     assert next(n for n, e in stream if isinstance(e, Finished)) == 100
     stream.close()
     before = len(passes)
-    monkeypatch.setattr(kv_cache.Rows, "forward", forward)
+    monkeypatch.setattr(kv_cache.BatchKVCache, "forward", forward)
     go.set()
     assert answers(small, requests) == alone(small, requests)  # waits until the model is free
     assert len(passes) <= before + 1
@@ -292,15 +292,15 @@ def exact(real):
 def test_rounded_rows_agree_with_the_exact_model_at_almost_every_token(real, exact, quant):
     """Led along the exact model's answers, as single answers are in their own test."""
     path = real._path
-    model = load(path, Form("bfloat16", quant, "cpu"), 512, lambda e: None, lambda: False)
+    model = load(path, Precision("bfloat16", quant, "cpu"), 512, lambda e: None, lambda: False)
     prompts = [model.prompt(r.messages, {})[0] for _, r in labelled(8)]
     agree = total = 0
     with torch.inference_mode():
-        rows, shared, _ = torch_rows.opened(model, prompts, lambda: False)
+        rows, shared, _ = torch_rows.prefill_shared(model, prompts, lambda: False)
         told = [[*p[shared:], *exact[i]] for i, p in enumerate(prompts)]
         spans = [kv_cache.Span(0, [p[shared:] for p in prompts])]
         for step in range(24):
-            best = rows.logits(rows.forward(spans, lambda: False)[kv_cache.lasts(spans)]).argmax(-1).tolist()
+            best = rows.logits(rows.forward(spans, lambda: False)[kv_cache.last_positions(spans)]).argmax(-1).tolist()
             agree += sum(b == exact[i][step] for i, b in enumerate(best))
             total += len(best)
             spans = [kv_cache.Span(0, [[t[len(prompts[i]) - shared + step]] for i, t in enumerate(told)])]
@@ -308,16 +308,16 @@ def test_rounded_rows_agree_with_the_exact_model_at_almost_every_token(real, exa
 
 
 def _tokens(model, request: Request) -> list[int]:
-    place = loaded.resident(str(model._form(request)), model._path)
+    place = loaded.model_entry(str(model._precision(request)), model._path)
     build_response(iterate_sync(model.stream(Request(**{**_fields(request), "max_tokens": 1}))))
     net, out = place.model, []
     ids = net.prompt(request.messages, {})[0]
     with torch.inference_mode():
-        logits, _ = net.read(ids, lambda: False, True, lambda done: None)
+        logits, _ = net.prefill(ids, lambda: False, True, lambda done: None)
         for i in range(request.max_tokens):
             logits[sorted(net.tokenizer.ends)] = float("-inf")
             out.append(int(logits.argmax()))
-            logits = net.step(out[-1], len(ids) + i)
+            logits = net.decode(out[-1], len(ids) + i)
     return out
 
 

@@ -12,7 +12,7 @@ from fmnb.core.types import Request, message
 from fmnb.engines import loaded
 from fmnb.engines.torch.backend import backend
 from fmnb.engines.torch.model import load
-from fmnb.engines.torch.precision import Form
+from fmnb.engines.torch.precision import Precision
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -102,7 +102,7 @@ def test_packed_weights_answer(tmp_path, quant):
 
 def test_a_stop_while_the_encoder_reads_ends_it_between_two_layers(tmp_path):
     folders.seq2seq(tmp_path, "bart", encoder_layers=6)
-    model = load(tmp_path, Form("float32", "none", "cpu"), 64, lambda event: None, lambda: False)
+    model = load(tmp_path, Precision("float32", "none", "cpu"), 64, lambda event: None, lambda: False)
     layers, stop = [], threading.Event()
 
     def stopped():
@@ -112,10 +112,10 @@ def test_a_stop_while_the_encoder_reads_ends_it_between_two_layers(tmp_path):
         return stop.is_set()
 
     with torch.inference_mode():
-        assert model.read([5, 6, 7], stopped, True, lambda done: None) == (None, 0)
+        assert model.prefill([5, 6, 7], stopped, True, lambda done: None) == (None, 0)
     assert len(layers) == 3
     with torch.inference_mode():  # nothing of the stopped pass is kept
-        assert model.read([5, 6, 7], lambda: False, True, lambda done: None)[1] == 0
+        assert model.prefill([5, 6, 7], lambda: False, True, lambda done: None)[1] == 0
 
 
 def test_closing_a_stream_leaves_the_model_usable(tmp_path):

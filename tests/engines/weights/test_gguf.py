@@ -37,7 +37,7 @@ def test_values_and_arrays_come_back_as_written(put, small_gguf):
     assert head.tokens == [b"a", b"b", b"ab"]
     assert head.array("tokenizer.ggml.scores") == [0.0, 1.0, 2.0]
     assert head.array("no.such.key") == []
-    assert (head.hyper("block_count"), head.hyper("no_such")) == (2, None)
+    assert (head.hyperparameter("block_count"), head.hyperparameter("no_such")) == (2, None)
 
 
 def test_tensors_come_back_as_written_and_in_numpys_order(put, small_gguf):

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fmnb.engines.weights.gguf_tensors import FOUR_BIT, READABLE, floats, four_bit  # noqa: E402
+from fmnb.engines.weights.gguf_tensors import INT4_FORMATS, SUPPORTED_FORMATS, floats, int4_blocks  # noqa: E402
 
 WIDTH = {"Q4_0": 18, "Q4_1": 20, "Q5_0": 22, "Q5_1": 24, "Q8_0": 34, "Q4_K": 144, "Q5_K": 176, "Q6_K": 210}
 
@@ -76,10 +76,10 @@ def test_each_weight_of_a_block_is_what_the_format_says(kind):
     assert torch.allclose(floats(raw, kind), torch.tensor(expected), rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", FOUR_BIT)
+@pytest.mark.parametrize("kind", INT4_FORMATS)
 def test_four_bits_with_scale_and_zero_are_the_same_weights(kind):
     raw, _ = blocks(kind, 3, 512)
-    q, scale, zero = four_bit(raw, kind)
+    q, scale, zero = int4_blocks(raw, kind)
     weights = (q.view(3, -1, 32).float() - 8) * scale[..., None] + zero[..., None]
     assert q.max() <= 15 and torch.allclose(weights.view(3, -1), floats(raw, kind), rtol=1e-5, atol=1e-6)
 
@@ -88,4 +88,4 @@ def test_four_bits_with_scale_and_zero_are_the_same_weights(kind):
 def test_plain_floats_are_read_as_they_are(kind, dtype):
     x = torch.randn(3, 8).to(dtype)
     assert torch.equal(floats(x.view(torch.uint8), kind), x.float())
-    assert kind in READABLE
+    assert kind in SUPPORTED_FORMATS
