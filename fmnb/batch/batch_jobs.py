@@ -20,7 +20,7 @@ from ..core.events import Event, EventStamper, Failed, Finished, Started
 from ..core.run_ids import new_run
 from ..core.types import Request, message
 from ..limits import budget as kernel
-from ..providers.batch_jobs.base import HALF
+from ..providers.batch_jobs.base import BATCH_PRICE
 from ..store import jobs
 from ..store.jobs import OpenJob
 from .estimate import Estimate, confirm_estimate
@@ -74,7 +74,10 @@ def batch_job_estimate(rows: RowCalls, expected: Estimate) -> Estimate:
 def at_batch_price(expected: Estimate) -> Estimate:
     """The estimate at the price of a batch job."""
     return replace(
-        expected, cost=None if expected.cost is None else (expected.cost[0] * HALF, expected.cost[1] * HALF), seconds=None, batch_api=True
+        expected,
+        cost=None if expected.cost is None else (expected.cost[0] * BATCH_PRICE, expected.cost[1] * BATCH_PRICE),
+        seconds=None,
+        batch_api=True,
     )
 
 
@@ -87,10 +90,10 @@ def _run_model(job: Job, call: Call, items: list[WorkItem], expected: Estimate, 
             if not open_job.job:
                 continue
         state = run_sync(service_jobs.batch_client(call).state(open_job.job))
-        if state.over and not open_job.keys.isdisjoint(claimed_elsewhere):
+        if state.ended and not open_job.keys.isdisjoint(claimed_elsewhere):
             waiting = {key: i for key, i in waiting.items() if key not in open_job.keys}
             continue
-        if state.over:
+        if state.ended:
             notes += run_sync(_collect(job, open_job, call, waiting, state))
             waiting = {key: i for key, i in waiting.items() if key in job.pending}
             continue
@@ -98,7 +101,7 @@ def _run_model(job: Job, call: Call, items: list[WorkItem], expected: Estimate, 
         waiting = {key: i for key, i in waiting.items() if key not in open_job.keys}
         if mine:
             notes.append(
-                _job_note(call, open_job.job, len(mine), open_job.started, f"{state.words}, {state.done:,} of {state.total:,} done")
+                _job_note(call, open_job.job, len(mine), open_job.started, f"{state.status}, {state.done:,} of {state.total:,} done")
             )
     new = [i for i in waiting.values() if i.key in job.pending]
     if new:
@@ -131,7 +134,7 @@ def _check_budget(job: Job, expected: Estimate, calls: int, yes: bool) -> None:
 
 def _chunks(call: Call, items: Sequence[WorkItem]) -> list[list[WorkItem]]:
     """Split the rows into as many jobs as the service's limits need."""
-    most, most_bytes = service_jobs.batch_client(call).most
+    most, most_bytes = service_jobs.batch_client(call).limits
     out: list[list[WorkItem]] = [[]]
     size = 0
     for item in items:

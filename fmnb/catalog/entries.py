@@ -21,7 +21,7 @@ from ..core.registry import ENGINES, load
 from ..core.types import ModelInfo
 from ..engines import loaded as residents
 from ..providers import hosted, prices
-from ..providers.model_lists import Listed
+from ..providers.model_lists import ListedModel
 from ..providers.profiles import Profile, for_model, own_price
 from . import filters, model_lists, weights
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
@@ -252,7 +252,7 @@ def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Ent
         note=p.notes,
     )
     for name in names:
-        yield _hosted_entry(p, name, theirs.get(name) or Listed(name), replace(blank, note=""), source if name in theirs else "", at)
+        yield _hosted_entry(p, name, theirs.get(name) or ListedModel(name), replace(blank, note=""), source if name in theirs else "", at)
     if not names:
         yield blank
 
@@ -261,7 +261,7 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _hosted_entry(p: Profile, name: str, told: Listed, blank: Entry, source: str, at: float | None) -> Entry:
+def _hosted_entry(p: Profile, name: str, told: ListedModel, blank: Entry, source: str, at: float | None) -> Entry:
     price_in, price_out = told.price_in, told.price_out
     context = told.context
     own = own_price(p, name) is not None

@@ -19,7 +19,7 @@ from ..config.settings import state_dir
 from ..core.errors import FmnbError
 from ..core.event_loop import run_sync
 from ..providers import model_lists
-from ..providers.model_lists import Listed
+from ..providers.model_lists import ListedModel
 from ..providers.profiles import Profile
 
 FRESH = 24 * 3600.0  # seconds for which a list is not refreshed unless its provider is named
@@ -31,7 +31,7 @@ _asking: dict[str, asyncio.Task[Any]] = {}  # address -> the query in progress
 class ModelList:
     """The model list of a provider, and its time in seconds since the epoch."""
 
-    models: tuple[Listed, ...]
+    models: tuple[ListedModel, ...]
     at: float
 
 
@@ -68,7 +68,7 @@ async def _ask(profiles: Sequence[Profile], seconds: float) -> dict[str, str]:
 async def _keep(p: Profile) -> str:
     """Query one provider and cache its list; returns "" or the reason of a failure."""
     try:
-        found = await model_lists.listed(p, SECONDS)
+        found = await model_lists.list_models(p, SECONDS)
     except FmnbError as e:
         return e.message
     except Exception as e:  # the catalog works without a list, whatever the error
@@ -104,7 +104,7 @@ def _read() -> dict[str, Any]:
     return _cache[1]
 
 
-def _write(p: Profile, found: Sequence[Listed]) -> None:
+def _write(p: Profile, found: Sequence[ListedModel]) -> None:
     rows = [{k: v for k, v in dataclasses.asdict(m).items() if v not in (None, ())} for m in found]
     data = {**_read(), p.name: {"url": p.base_url, "at": time.time(), "models": rows}}
     temporary = _file().with_name(f"listed.json.{os.getpid()}.new")
@@ -116,11 +116,11 @@ def _write(p: Profile, found: Sequence[Listed]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _model(row: Any) -> Listed | None:
+def _model(row: Any) -> ListedModel | None:
     """A cached row; None if it is damaged."""
     try:
         prices = {k: float(row[k]) for k in ("price_in", "price_out") if k in row}
-        found = Listed(row["name"], row.get("context"), tuple(row.get("inputs", ())), tuple(row.get("outputs", ())), **prices)
+        found = ListedModel(row["name"], row.get("context"), tuple(row.get("inputs", ())), tuple(row.get("outputs", ())), **prices)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     words = all(isinstance(word, str) for word in (found.name, *found.inputs, *found.outputs))

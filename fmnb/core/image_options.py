@@ -45,7 +45,7 @@ class ImageOptions:
     raw: dict[str, Any] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
-    def given(self) -> dict[str, Any]:
+    def non_default(self) -> dict[str, Any]:
         """The shared options that were given, by name."""
         names = ("size", "n", "steps", "guidance", "negative", "seconds", "seed")
         return {name: v for name in names if (v := getattr(self, name)) is not None}

@@ -20,11 +20,11 @@ from .wire.sse import Answer
 
 async def usage_of(p: Profile, model: str, answer: Answer, request: Request) -> UsageReported | None:
     """The usage of a complete answer; None if the service reports none and the model is local."""
-    await _ready(p, answer.usage)
+    await _load_prices(p, answer.usage)
     if answer.usage is None:
         return None if p.local else UsageReported(usage=usage_so_far(p, model, answer, request))
-    paid = answer.billed or answer.usage
-    return UsageReported(usage=dataclasses.replace(answer.usage, cost=_cost(p, model, answer, paid)))
+    billed = answer.billed or answer.usage
+    return UsageReported(usage=dataclasses.replace(answer.usage, cost=_cost(p, model, answer, billed)))
 
 
 async def usage_of_failed(p: Profile, model: str, answer: Answer, request: Request, error: FmnbError) -> UsageReported | None:
@@ -32,10 +32,10 @@ async def usage_of_failed(p: Profile, model: str, answer: Answer, request: Reque
 
     None if nothing is known about it: then the budget counts the most that it may have cost.
     """
-    read = getattr(error, "billed", None) is True
-    if answer.usage is None and not answer.events and not read:
+    billed = getattr(error, "billed", None) is True
+    if answer.usage is None and not answer.events and not billed:
         return None
-    await _ready(p, answer.usage)
+    await _load_prices(p, answer.usage)
     return UsageReported(usage=usage_so_far(p, model, answer, request))
 
 
@@ -46,23 +46,25 @@ def usage_so_far(p: Profile, model: str, answer: Answer, request: Request) -> Us
     >>> usage_so_far(Profile("p", base_url="https://x.example/v1"), "m", answer, Request("m", ()))
     Usage(input_tokens=0, output_tokens=0, cached_tokens=None, reasoning_tokens=None, cost=None, estimated=True)
     """
-    heard = answer.usage or Usage()
-    more = estimate_output_tokens(answer.events[answer.reported_events :])
-    if answer.usage is not None and not more and heard.input_tokens is not None and heard.output_tokens is not None:
-        return dataclasses.replace(heard, cost=_cost(p, model, answer, answer.billed or heard))
-    into = estimate_tokens(request).tokens if heard.input_tokens is None else heard.input_tokens
-    found = dataclasses.replace(heard, input_tokens=into, output_tokens=(heard.output_tokens or 0) + more, cost=None, estimated=True)
-    cost = _cost(p, model, answer, found)
-    return dataclasses.replace(found, cost=heard.cost if cost is None else max(cost, heard.cost or 0.0))
+    reported = answer.usage or Usage()
+    later_tokens = estimate_output_tokens(answer.events[answer.reported_events :])
+    if answer.usage is not None and not later_tokens and reported.input_tokens is not None and reported.output_tokens is not None:
+        return dataclasses.replace(reported, cost=_cost(p, model, answer, answer.billed or reported))
+    input_tokens = estimate_tokens(request).tokens if reported.input_tokens is None else reported.input_tokens
+    usage = dataclasses.replace(
+        reported, input_tokens=input_tokens, output_tokens=(reported.output_tokens or 0) + later_tokens, cost=None, estimated=True
+    )
+    cost = _cost(p, model, answer, usage)
+    return dataclasses.replace(usage, cost=reported.cost if cost is None else max(cost, reported.cost or 0.0))
 
 
-def _cost(p: Profile, model: str, answer: Answer, paid: Usage) -> float | None:
-    cost = prices.cost(p, answer.model or model, paid, written=answer.cache_write_tokens)
+def _cost(p: Profile, model: str, answer: Answer, usage: Usage) -> float | None:
+    cost = prices.cost(p, answer.model or model, usage, cache_write_tokens=answer.cache_write_tokens)
     if cost is None:  # a service may report a model name that has no price
-        cost = prices.cost(p, model, paid, written=answer.cache_write_tokens)
+        cost = prices.cost(p, model, usage, cache_write_tokens=answer.cache_write_tokens)
     return cost
 
 
-async def _ready(p: Profile, usage: Usage | None) -> None:
+async def _load_prices(p: Profile, usage: Usage | None) -> None:
     if p.prices and not p.local and (usage is None or usage.cost is None):
         await prices.load()

@@ -137,7 +137,7 @@ class Echo:
 
     def count(self, request: Request) -> TokenCount:
         """The exact number of words."""
-        return TokenCount(_asked(request), exact=True, method="words")
+        return TokenCount(_count_words(request), exact=True, method="words")
 
     def deterministic(self, request: Request) -> bool:
         """As for a model with sampling: temperature 0 or a seed."""
@@ -147,11 +147,11 @@ class Echo:
         """Repeat the input; the module lists the options."""
         options = self.options
         fail = self._failure()
-        asked = _asked(request)
+        prompt_words = _count_words(request)
         if "hang" in options:
             await asyncio.Event().wait()
         if fail and fail not in _HALFWAY:
-            raise self._error(fail, asked, 0)
+            raise self._error(fail, prompt_words, 0)
         for name in ("quant", "dtype"):
             if getattr(request, name):
                 yield Notice(kind="not_applied", text=name)
@@ -167,7 +167,7 @@ class Echo:
         if "tool" in options and request.tools and not _has_result(request):
             for event in _tool_call(request.tools[0], text):
                 yield event
-            yield UsageReported(usage=Usage(asked, thoughts + 1, 0, thoughts, 0.0))
+            yield UsageReported(usage=Usage(prompt_words, thoughts + 1, 0, thoughts, 0.0))
             yield Finished(reason="tool_calls", model="echo")
             return
         words, reason = _answer(options, request, text)
@@ -179,11 +179,11 @@ class Echo:
                 yield Logprobs(tokens=({"token": word, "logprob": 0.0, "top": [[word, 0.0]]},))
             if pause:
                 await asyncio.sleep(pause)
-        yield UsageReported(usage=Usage(asked, thoughts + len(words), 0, thoughts, 0.0))
+        yield UsageReported(usage=Usage(prompt_words, thoughts + len(words), 0, thoughts, 0.0))
         if fail:
-            raise self._error(fail, asked, len(words))
+            raise self._error(fail, prompt_words, len(words))
         if not words:
-            raise self._error("empty", asked, 0)
+            raise self._error("empty", prompt_words, 0)
         yield Finished(reason=reason, model="echo")
 
     def _failure(self) -> str:
@@ -194,8 +194,8 @@ class Echo:
             self._failures_left -= 1
         return fail
 
-    def _error(self, fail: str, asked: int, given: int) -> BaseException:
-        error = FAILURES[fail](asked, given)
+    def _error(self, fail: str, prompt_words: int, sent_words: int) -> BaseException:
+        error = FAILURES[fail](prompt_words, sent_words)
         if isinstance(error, FmnbError) and error.retry_after is not None and "wait" in self.options:
             error.retry_after = float(self.options["wait"])
         return error
@@ -206,20 +206,20 @@ _OPTIONS = ("think", "tool", "hostile", "hang", "fail", *_NUMBERS)
 
 
 def _options(name: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for item in filter(None, (part.strip() for part in name.split(","))):
         key, _, value = item.partition("=")
         known, word = (tuple(FAILURES), value) if key == "fail" else (_OPTIONS, key)
         if word not in known:
             near = difflib.get_close_matches(word, known, 1)
-            todo = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
-            raise UsageError(f"echo has no {'failure' if key == 'fail' else 'option'} of that name", detail=f"'{word}'", hint=todo)
+            hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
+            raise UsageError(f"echo has no {'failure' if key == 'fail' else 'option'} of that name", detail=f"'{word}'", hint=hint)
         if key in _NUMBERS and not re.fullmatch(r"\d+(\.\d+)?", value):
             raise UsageError(f"echo's option {key} takes a number", detail=f"'{value}'", hint=f"Write echo:{key}=20.")
-        found[key] = value
-    if float(found.get("slow", 1)) == 0:
+        options[key] = value
+    if float(options.get("slow", 1)) == 0:
         raise UsageError("echo cannot send 0 words per second", hint="Use echo:hang for no answer at all.")
-    return found
+    return options
 
 
 def _words(text: str) -> list[str]:
@@ -242,7 +242,7 @@ def _has_result(request: Request) -> bool:
     return any(isinstance(p, ToolResult) for p in request.messages[-1].parts) if request.messages else False
 
 
-def _asked(request: Request) -> int:
+def _count_words(request: Request) -> int:
     texts = (p.text if isinstance(p, Text) else getattr(p, "content", "") for m in request.messages for p in m.parts)
     return sum(len(t.split()) for t in texts)
 
@@ -255,10 +255,10 @@ def _answer(options: dict[str, str], request: Request, text: str) -> tuple[list[
     elif "hostile" in options:
         text = HOSTILE
     if "huge" in options:
-        wanted = int(float(options["huge"]))
+        count = int(float(options["huge"]))
         pool = _words(text) or ["echo"]
         pool = [w if w[:1].isspace() else f" {w}" for w in pool]
-        words = [*(pool * (wanted // len(pool) + 1))[:wanted]]
+        words = [*(pool * (count // len(pool) + 1))[:count]]
         words[:1] = [w.lstrip() for w in words[:1]]
         text = "".join(words)
     reason = "stop"
@@ -325,8 +325,8 @@ def instance(schema: Any, filler: Iterator[str], root: dict[str, Any] | None = N
             properties = schema.get("properties", {})
             return {k: instance(v, filler, root, depth + 1) for k, v in properties.items() if depth < 8 or k in required}
         case "array":
-            wanted = max(schema.get("minItems", 0), min(2 if depth < 4 else 0, schema.get("maxItems", 2)))
-            return [instance(schema.get("items", {"type": "string"}), filler, root, depth + 1) for _ in range(wanted)]
+            count = max(schema.get("minItems", 0), min(2 if depth < 4 else 0, schema.get("maxItems", 2)))
+            return [instance(schema.get("items", {"type": "string"}), filler, root, depth + 1) for _ in range(count)]
         case "integer" | "number":
             return _number(schema, kind)
         case "boolean":

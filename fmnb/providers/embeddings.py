@@ -18,7 +18,7 @@ from ..core.types import Usage
 from . import prices
 from .http import client
 from .http import errors as faults
-from .http.rejected_option import refused_option
+from .http.rejected_option import rejected_option
 from .http.stream_errors import from_stream_error
 from .profiles import Profile, endpoint
 from .wire.select import pick, through
@@ -53,13 +53,13 @@ async def embed(
             break
         except Exception as e:
             status = getattr(e, "status_code", None)
-            if status not in (400, 422) or refused_option(body, client.body_of(e.response)) != "encoding_format":  # type: ignore[attr-defined]
+            if status not in (400, 422) or rejected_option(body, client.body_of(e.response)) != "encoding_format":  # type: ignore[attr-defined]
                 raise client.error_from(p, model, e, secret) from None
             del body["encoding_format"]  # the response then has plain numbers
     document = client.body_of(response)
     if isinstance(document, dict) and document.get("error"):  # some send errors with status 200
         raise from_stream_error(p, model, document["error"], 0, secret)
-    values = _vectors(p, document, len(texts), response.text, secret)
+    values = _read_vectors(p, document, len(texts), response.text, secret)
     usage = u if isinstance(u := document.get("usage"), dict) else {}
     tokens = usage.get("prompt_tokens") or usage.get("total_tokens") or usage.get("input_tokens")
     if p.prices and not p.local:
@@ -73,40 +73,40 @@ async def embed(
     yield Vectors(tuple(range(len(texts))), values)
 
 
-def _vectors(p: Profile, document: Any, wanted: int, text: str, secret: str) -> Any:
+def _read_vectors(p: Profile, document: Any, count: int, text: str, secret: str) -> Any:
     """The vectors in the order of the texts; all have one width and finite values."""
     import numpy as np
 
     rows = document.get("data") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "embedding" in r for r in rows):
         raise faults.unexpected_response(p, text, 0, secret)
-    places = [r.get("index", i) for i, r in enumerate(rows)]
+    indexes = [r.get("index", i) for i, r in enumerate(rows)]
     try:
         rows = [
-            row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: int(pair[0]))
+            row for _, row in sorted(zip(indexes, rows, strict=True), key=lambda pair: int(pair[0]))
         ]  # services may return another order
-        found = [_numbers(r["embedding"]) for r in rows]
-        widths = {len(v) for v in found}
-        if len(set(places)) < len(places) or any(v.ndim != 1 for v in found):
-            seen = "two vectors for one text"
-        elif len(found) == wanted and len(widths) == 1 and min(widths) > 0:
-            values = np.stack(found)
+        vectors = [_read_vector(r["embedding"]) for r in rows]
+        widths = {len(v) for v in vectors}
+        if len(set(indexes)) < len(indexes) or any(v.ndim != 1 for v in vectors):
+            detail = "two vectors for one text"
+        elif len(vectors) == count and len(widths) == 1 and min(widths) > 0:
+            values = np.stack(vectors)
             if np.isfinite(values).all():
                 return values
-            seen = "numbers that are none"
+            detail = "numbers that are none"
         else:
-            seen = f"{len(found)} vectors for {wanted} texts, of {' and '.join(map(str, sorted(widths)))} numbers"
+            detail = f"{len(vectors)} vectors for {count} texts, of {' and '.join(map(str, sorted(widths)))} numbers"
     except (ValueError, TypeError) as e:
-        seen = str(e)
+        detail = str(e)
     raise UnexpectedResponseError(
-        f"{p.label} answered with vectors that cannot be right", detail=seen, hint="Ask again, or use another model.", billed=True
+        f"{p.label} answered with vectors that cannot be right", detail=detail, hint="Ask again, or use another model.", billed=True
     )
 
 
-def _numbers(given: Any) -> Any:
+def _read_vector(vector: Any) -> Any:
     """A vector from a list of numbers or from base64 of 32-bit floats."""
     import numpy as np
 
-    if isinstance(given, str):
-        return np.frombuffer(base64.b64decode(given, validate=True), "<f4")
-    return np.asarray(given, np.float32)
+    if isinstance(vector, str):
+        return np.frombuffer(base64.b64decode(vector, validate=True), "<f4")
+    return np.asarray(vector, np.float32)

@@ -24,17 +24,17 @@ from .http import client, transport
 from .http.client import find_key
 from .images import base as images
 from .images import models as images_models
-from .model_lists import afind_local, find_local, models
+from .model_lists import afind_local, find_local, model_names
 from .profiles import Profile, endpoint, for_model
 from .read_complete import complete
 from .read_stream import events_of
 from .send import refused_options, send
 from .wire.base import Wire
-from .wire.finish import bad_end
+from .wire.finish import error_at_end
 from .wire.select import pick, through
 from .wire.sse import Answer
 
-__all__ = ["HostedModel", "afind_local", "backend", "find_key", "find_local", "models"]
+__all__ = ["HostedModel", "afind_local", "backend", "find_key", "find_local", "model_names"]
 
 _EXPLAIN_AFTER = 2.0  # seconds without a response before the wait is explained
 
@@ -98,8 +98,8 @@ class HostedModel:
 
     def deterministic(self, request: Request) -> bool:
         """Whether the request has temperature 0 or a seed, and the service honors it as far as is known."""
-        if images_models.makes(self.profile, self.model):
-            return images_models.seeded(self.profile, self.model, request)
+        if images_models.media_kinds(self.profile, self.model):
+            return images_models.is_deterministic(self.profile, self.model, request)
         if request.temperature != 0 and request.seed is None:
             return False
         wire, p = self._wire_for(request.api)
@@ -117,7 +117,7 @@ class HostedModel:
 
     def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer one request; closing the iterator closes the socket."""
-        if images_models.makes(self.profile, self.model):
+        if images_models.media_kinds(self.profile, self.model):
             return images.stream(self.profile, self.model, request)
         return HostedStream(self, request)
 
@@ -152,7 +152,7 @@ class HostedModel:
             error = e
         finally:
             await reply.aclose()
-        error = error or bad_end(p, model, answer, secret)
+        error = error or error_at_end(p, model, answer, secret)
         used = await (
             answer_cost.usage_of_failed(p, model, answer, request, error) if error else answer_cost.usage_of(p, model, answer, request)
         )
@@ -164,7 +164,7 @@ class HostedModel:
 
     @functools.cached_property
     def _makes_images(self) -> bool:
-        return bool(images_models.makes(self.profile, self.model))
+        return bool(images_models.media_kinds(self.profile, self.model))
 
     @functools.cached_property
     def bulk(self) -> Any:

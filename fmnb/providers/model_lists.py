@@ -16,12 +16,12 @@ from .http.client import body_of, connect, error_from, secret
 from .profiles import Profile, names, profile
 from .wire.select import pick, through
 
-_SECONDS = 10.0
-_listed: dict[str, tuple[str, ...]] = {}  # address -> models of its last list
+_TIMEOUT = 10.0
+_last_lists: dict[str, tuple[str, ...]] = {}  # address -> models of its last list
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedModel:
     """A model as its service lists it; missing facts are None or empty.
 
     Prices are US dollars per million tokens.
@@ -35,15 +35,15 @@ class Listed:
     price_out: float | None = None
 
 
-async def models(p: Profile, timeout: float = _SECONDS) -> list[str]:
+async def model_names(p: Profile, timeout: float = _TIMEOUT) -> list[str]:
     """Names of the models a service lists, within `timeout` seconds; the curated ones if it lists none.
 
     Raises the errors of a call: no key, no connection, ...
     """
-    return [m.name for m in await listed(p, timeout)] or list(p.models)
+    return [m.name for m in await list_models(p, timeout)] or list(p.models)
 
 
-async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
+async def list_models(p: Profile, timeout: float = _TIMEOUT) -> list[ListedModel]:
     """The models a service lists, with its facts; empty if it lists none. Raises the errors of a call."""
     if p.models_shape == "none":
         return []
@@ -67,12 +67,12 @@ async def listed(p: Profile, timeout: float = _SECONDS) -> list[Listed]:
         if isinstance(document, dict) and ("data" in document or "models" in document):
             return []  # an empty list
         raise faults.unexpected_response(p, response.text, 0, key)
-    found = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
-    _listed[p.base_url] = tuple(m.name for m in found)
-    return found
+    models_listed = [_listed_model(r) for r in rows if isinstance(r, dict) and (r.get("id") or r.get("name"))]
+    _last_lists[p.base_url] = tuple(m.name for m in models_listed)
+    return models_listed
 
 
-def _listed_model(row: dict[str, Any]) -> Listed:
+def _listed_model(row: dict[str, Any]) -> ListedModel:
     """One entry of a list.
 
     The fields are those of OpenRouter, Together, Groq, vLLM and LM Studio; each service fills some.
@@ -81,21 +81,21 @@ def _listed_model(row: dict[str, Any]) -> Listed:
     price: dict[str, Any] = found if isinstance(found := row.get("pricing"), dict) else {}
     context = next((v for k in ("context_length", "context_window", "max_model_len", "max_context_length") if (v := row.get(k))), None)
     per_token = 1e6 if "prompt" in price else 1.0  # OpenRouter prices are per token, Together's per million
-    return Listed(
+    return ListedModel(
         name=str(row.get("id") or row.get("name")).removeprefix("models/"),
         context=context if isinstance(context, int) else None,
-        inputs=_words(kinds.get("input_modalities")),
-        outputs=_words(kinds.get("output_modalities")),
-        price_in=_money(price.get("prompt", price.get("input")), per_token),
-        price_out=_money(price.get("completion", price.get("output")), per_token),
+        inputs=_strings(kinds.get("input_modalities")),
+        outputs=_strings(kinds.get("output_modalities")),
+        price_in=_price(price.get("prompt", price.get("input")), per_token),
+        price_out=_price(price.get("completion", price.get("output")), per_token),
     )
 
 
-def _words(value: Any) -> tuple[str, ...]:
+def _strings(value: Any) -> tuple[str, ...]:
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 
 
-def _money(value: Any, times: float) -> float | None:
+def _price(value: Any, times: float) -> float | None:
     """A price; services write -1 if it varies."""
     try:
         price = float(value) * times
@@ -104,12 +104,12 @@ def _money(value: Any, times: float) -> float | None:
     return price if 0 <= price < float("inf") else None
 
 
-async def nearby(p: Profile) -> tuple[str, ...]:
+async def suggestions(p: Profile) -> tuple[str, ...]:
     """Models to suggest for an unknown name: the last list, a local server's models, or the curated ones."""
-    found = _listed.get(p.base_url, ())
-    if not found and p.loopback:
-        found = await _ask(p, 1.0) or ()
-    return found or p.models
+    names_listed = _last_lists.get(p.base_url, ())
+    if not names_listed and p.loopback:
+        names_listed = await _probe(p, 1.0) or ()
+    return names_listed or p.models
 
 
 def find_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
@@ -123,8 +123,8 @@ def find_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
 async def afind_local(timeout: float = 0.3) -> dict[str, tuple[str, ...]]:
     """Async version of `find_local`."""
     rows = [p for p in map(_with_port, names()) if p is not None]
-    found = await asyncio.gather(*(_ask(p, timeout) for p in rows))
-    return {p.name: listed for p, listed in zip(rows, found, strict=True) if listed is not None}
+    lists = await asyncio.gather(*(_probe(p, timeout) for p in rows))
+    return {p.name: listed for p, listed in zip(rows, lists, strict=True) if listed is not None}
 
 
 def _with_port(name: str) -> Profile | None:
@@ -135,7 +135,7 @@ def _with_port(name: str) -> Profile | None:
     return p if p.local and urlsplit(p.base_url).port is not None else None
 
 
-async def _ask(p: Profile, timeout: float) -> tuple[str, ...] | None:
+async def _probe(p: Profile, timeout: float) -> tuple[str, ...] | None:
     """Models of a local server, or None. Without the client library, which would be slow to import."""
     url = urlsplit(p.base_url)
     try:

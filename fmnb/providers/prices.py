@@ -13,14 +13,14 @@ from typing import Any
 from ..core.event_loop import thread_stream
 from ..core.optional import require
 from ..core.types import Usage
-from .model_lists import Listed
+from .model_lists import ListedModel
 from .profiles import Price, Profile, own_price
 
 
-def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> float | None:
+def cost(profile: Profile, model: str, usage: Usage, *, cache_write_tokens: int = 0) -> float | None:
     """The cost of one call in US dollars: reported by the service, or from the table; None if unknown.
 
-    `written` is the number of input tokens written to a prompt cache, which some services price separately.
+    `cache_write_tokens` is the number of input tokens written to a prompt cache, which some services price separately.
 
     >>> cost(Profile("mine", base_url="http://localhost:9/v1", runs_here=True), "m", Usage(10, 10))
     0.0
@@ -34,7 +34,7 @@ def cost(profile: Profile, model: str, usage: Usage, *, written: int = 0) -> flo
     if not profile.prices or usage.input_tokens is None or usage.output_tokens is None:
         return None
     prices = require("genai_prices", "all", "to know prices")
-    cached = {"cache_read_tokens": usage.cached_tokens or 0, **({"cache_write_tokens": written} if written else {})}
+    cached = {"cache_read_tokens": usage.cached_tokens or 0, **({"cache_write_tokens": cache_write_tokens} if cache_write_tokens else {})}
     tokens = prices.Usage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, **cached)
     try:
         return float(prices.calc_price(tokens, model, provider_id=profile.prices).total_price)
@@ -55,19 +55,19 @@ def per_million(profile: Profile, model: str) -> tuple[float | None, float | Non
         return 0.0, 0.0
     if (own := own_price(profile, model)) is not None:
         return own.input, own.output
-    found = _facts(profile, model)
-    if found is None:
+    facts = _facts(profile, model)
+    if facts is None:
         return None, None
-    return _base(found.model_price.input_mtok), _base(found.model_price.output_mtok)
+    return _base(facts.model_price.input_mtok), _base(facts.model_price.output_mtok)
 
 
 def context(profile: Profile, model: str) -> int | None:
     """The context window in tokens; None if the price table does not list it."""
-    found = None if profile.local else _facts(profile, model)
-    return getattr(found.model, "context_window", None) if found else None
+    facts = None if profile.local else _facts(profile, model)
+    return getattr(facts.model, "context_window", None) if facts else None
 
 
-def table(profile: Profile) -> list[Listed]:
+def table(profile: Profile) -> list[ListedModel]:
     """The provider's models in the price table, with context windows and prices.
 
     Models about to retire are left out.
@@ -76,11 +76,11 @@ def table(profile: Profile) -> list[Listed]:
         return []
     require("genai_prices", "all", "to know prices")
     snapshot = importlib.import_module("genai_prices.data_snapshot").get_snapshot()
-    found = next((p for p in snapshot.providers if p.id == profile.prices), None)
-    rows = [] if found is None else [m for m in found.models if not m.deprecated and ":" not in m.id and not m.id.endswith("-")]
+    provider = next((p for p in snapshot.providers if p.id == profile.prices), None)
+    rows = [] if provider is None else [m for m in provider.models if not m.deprecated and ":" not in m.id and not m.id.endswith("-")]
     rows = [m for m in rows if any(fnmatch.fnmatchcase(m.id, pattern) for pattern in profile.offers)]
     named = {name: m for m in rows if (name := _callable(m))}
-    return [Listed(name, m.context_window, (), (), *per_million(profile, name)) for name, m in named.items()]
+    return [ListedModel(name, m.context_window, (), (), *per_million(profile, name)) for name, m in named.items()]
 
 
 def _callable(model: Any) -> str:

@@ -126,12 +126,12 @@ def _typed(name: str, key: str, value: Any) -> Any:
     return value
 
 
-def _own_prices(name: str, given: dict[str, Any]) -> dict[str, Price]:
+def _own_prices(name: str, table: dict[str, Any]) -> dict[str, Price]:
     """The prices in a table: one for all models, or one for each pattern of names."""
-    if given and set(given) <= set(_PRICE):
-        given = {"*": given}
-    found = {}
-    for pattern, price in given.items():
+    if table and set(table) <= set(_PRICE):
+        table = {"*": table}
+    prices = {}
+    for pattern, price in table.items():
         good = isinstance(price, dict) and {"input", "output"} <= set(price) <= set(_PRICE)
         if not good or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and 0 <= v < 1e9 for v in price.values()):
             raise SettingsError(
@@ -140,5 +140,5 @@ def _own_prices(name: str, given: dict[str, Any]) -> dict[str, Price]:
                 hint='US dollars per million tokens: prices = { "model-*" = { input = 0.5, output = 1.5 } }, '
                 "with cached = 0.05 where tokens from a prompt cache cost less.",
             )
-        found[pattern] = Price(**{k: float(v) for k, v in price.items()})
-    return found
+        prices[pattern] = Price(**{k: float(v) for k, v in price.items()})
+    return prices

@@ -42,21 +42,21 @@ def profile(name: str) -> Profile:
             if near
             else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
         )
-    found = built_in or Profile(name)
+    result = built_in or Profile(name)
     if row is not None:
-        found = with_row(found, row)
-    elif found.ended:
-        raise ServiceDiscontinuedError(f"{found.label} has ended", detail=found.ended, hint=found.successor)
-    found = _with_environment(found)
-    if found.loopback and not found.runs_here and "prices" not in (row or {}):
-        found = dataclasses.replace(found, prices="")  # the price table need not apply to that address
-    if not found.key_hosts and found.host:
-        found = dataclasses.replace(found, key_hosts=hosts(found))
-    return found
+        result = with_row(result, row)
+    elif result.ended:
+        raise ServiceDiscontinuedError(f"{result.label} has ended", detail=result.ended, hint=result.successor)
+    result = _with_environment(result)
+    if result.loopback and not result.runs_here and "prices" not in (row or {}):
+        result = dataclasses.replace(result, prices="")  # the price table need not apply to that address
+    if not result.key_hosts and result.host:
+        result = dataclasses.replace(result, key_hosts=hosts(result))
+    return result
 
 
 def names(*, ended: bool = False) -> list[str]:
-    """The names that `profile` accepts, sorted; discontinued services only with `ended`."""
+    """The names that `profile` accepts, sorted; includes discontinued services if `ended`."""
     rows = _user_rows()
     return sorted({n for n, p in _built_in().items() if ended or not p.ended} | set(rows))
 
@@ -67,15 +67,15 @@ def serving(api: str) -> list[str]:
     >>> serving("native")
     ['anthropic', 'cohere']
     """
-    found = []
+    serving_names = []
     for name in names():
         try:
             p, row = _built_in().get(name, Profile(name)), _user_rows().get(name)
             if api in (with_row(p, row) if row is not None else p).served:
-                found.append(name)
+                serving_names.append(name)
         except SettingsError:  # reported when that provider is used
             pass
-    return found
+    return serving_names
 
 
 def endpoint(p: Profile, path: str, model: str = "") -> str:

@@ -17,7 +17,7 @@ from .profiles import Profile
 from .read_stream import end_events, error_in, events_of_document
 from .send import json_or_text, send
 from .wire.base import Wire
-from .wire.finish import bad_end
+from .wire.finish import error_at_end
 from .wire.sse import DONE, Frames
 
 
@@ -26,13 +26,13 @@ async def complete(wire: Wire, p: Profile, model: str, request: Request, connect
 
     If the service streams anyway, the answer is read as a stream.
     """
-    reply, lost = await send(wire, p, model, request, connection, stream=False)
+    reply, ignored = await send(wire, p, model, request, connection, stream=False)
     secret = connection.secret
     try:
         data = await read(reply)
     except BodyInterruptedError as e:
         raise await _interrupted(wire, p, model, request, secret, e) from None
-    notices = [Notice(kind="not_applied", text=name) for name in lost]
+    notices = [Notice(kind="not_applied", text=name) for name in ignored]
     allowed = rate_headers.read(reply.headers)
     try:
         return CompleteResponse([*notices, *await read_complete(wire, p, model, request, data, secret)], allowed)
@@ -76,7 +76,7 @@ async def read_complete(
         error = unexpected_response(p, frames.unexpected, answer.characters, secret)
     if error is None and not (finished or answer.reason):
         error = connection_errors.stream_interrupted(p, answer.characters)
-    error = error or bad_end(p, model, answer, secret)
+    error = error or error_at_end(p, model, answer, secret)
     used = await (
         answer_cost.usage_of_failed(p, model, answer, request, error) if error else answer_cost.usage_of(p, model, answer, request)
     )
@@ -95,8 +95,8 @@ async def _interrupted(wire: Wire, p: Profile, model: str, request: Request, sec
     answer, frames = wire.answer(p, model, request), Frames()
     for part in [p for p in frames.feed(e.data) if isinstance(p, dict) and error_in(p) is None]:
         events_of_document(answer, part, frames)
-    known = bool(answer.events) or answer.usage is not None  # the beginning of a document says nothing of its length
-    error = connection_errors.interrupted(p, e.__cause__, secret, billed=True if known else None)
+    usage_known = bool(answer.events) or answer.usage is not None  # the beginning of a document says nothing of its length
+    error = connection_errors.interrupted(p, e.__cause__, secret, billed=True if usage_known else None)
     used = await answer_cost.usage_of_failed(p, model, answer, request, error)
     error.events = [used] if used is not None else []
     error.rate_limits = rate_headers.read(e.headers)

@@ -39,10 +39,10 @@ def check_routing(params: Mapping[str, Any]) -> None:
     >>> check_routing({"top_k": 5, "models": ["any"]})  # nothing is locked here
     """
     locks = [name for name in _LOCKS if settings().lock(name) is not None] if params else []
-    if locks and (found := next(_routes(params), "")):
+    if locks and (parameter := next(_routes(params), "")):
         raise LockedError(
             "This machine's administrator does not allow the parameter",
-            detail=found,
+            detail=parameter,
             hint=f"It could reach another model or host than the lock on {' and '.join(locks)} allows: leave it out.",
         )
 
@@ -50,18 +50,18 @@ def check_routing(params: Mapping[str, Any]) -> None:
 def _routes(params: Mapping[str, Any], above: str = "") -> Iterator[str]:
     tables: list[tuple[str, Any]] = [(above, params)]
     while tables:
-        where, value = tables.pop()
+        path_above, value = tables.pop()
         if isinstance(value, (list, tuple)):
-            tables += [(where, v) for v in value]
+            tables += [(path_above, v) for v in value]
         elif isinstance(value, Mapping):
             for key, inner in value.items():
-                name, said = re.sub(r"[^a-z0-9]", "", str(key).lower()), f"{where}.{key}" if where else str(key)
+                name, path = re.sub(r"[^a-z0-9]", "", str(key).lower()), f"{path_above}.{key}" if path_above else str(key)
                 narrows = name == "provider" and isinstance(inner, Mapping) and set(inner) <= _PRIVACY
                 if name in _DATA or narrows:
                     continue
                 if name in _NAMES or _WORDS.search(name) or (isinstance(inner, str) and _ADDRESS.match(inner)):
-                    yield said
-                tables.append((said, _table(inner)))
+                    yield path
+                tables.append((path, _table(inner)))
 
 
 def _table(value: Any) -> Any:

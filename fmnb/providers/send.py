@@ -15,9 +15,9 @@ from ..core.runtime import state
 from ..core.types import Request
 from .http import client, rate_headers
 from .http.errors import from_status
-from .http.rejected_option import refused_option
+from .http.rejected_option import rejected_option
 from .http.transport import BodyInterruptedError, Connection, Reply, post, read
-from .model_lists import nearby
+from .model_lists import suggestions
 from .profiles import Profile, endpoint
 from .reserved_params import check_routing
 from .wire.base import Wire, check_one_answer, drop_ignored, drop_option, encode
@@ -51,7 +51,7 @@ class OutgoingRequest:
 
     def drop_refused_option(self, error: Any) -> bool:
         """Drop the option that an error response is about; False if it is about none."""
-        option = refused_option(self.body, error)
+        option = rejected_option(self.body, error)
         if option:
             self._dropped[option] = json.dumps(self.body[option], default=str)
             self._drop(option)
@@ -87,7 +87,7 @@ async def send(
         The response with its body unread, and the options that are not applied.
 
     Raises:
-        FmnbError: The service refused the request or could not be reached. Its `allowed` holds the rate limits.
+        FmnbError: The service refused the request or could not be reached. Its `rate_limits` holds the rate limits.
     """
     out = OutgoingRequest(wire, p, model, request, stream=stream)
     while True:
@@ -103,7 +103,7 @@ async def send(
             continue
         refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret)
         if isinstance(refusal, UnknownModelError):  # the list of models is requested only then: thousands of rows may be refused
-            refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret, await nearby(p))
+            refusal = from_status(p, model, reply.status, error, reply.headers, connection.secret, await suggestions(p))
         refusal.rate_limits = rate_headers.read(reply.headers)
         raise refusal
 

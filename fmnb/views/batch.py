@@ -24,7 +24,7 @@ from .footer import escape_terminal, money, seconds, uncertain_calls_text
 from .html import MUTED
 from .live import display
 from .router import in_notebook
-from .static_output import DeferredOutput, output_function
+from .static_output import DeferredOutput, is_watched
 from .status_text import progress_line, share, waiting_line
 
 INTERVAL = 0.25  # seconds between updates
@@ -64,7 +64,7 @@ class BatchView:
         self.rows: dict[str, ResponseBuilder] = {}
         self.numbers: dict[str, int] = {}
         self._notebook = show is not None or in_notebook(shell)
-        self._at_once = DeferredOutput(show or display) if in_notebook(shell) and not output_function(shell) else None
+        self._at_once = DeferredOutput(show or display) if in_notebook(shell) and not is_watched(shell) else None
         self._show = self._at_once or show or display
         self._out = out or sys.stderr
         self._clock = clock

@@ -85,9 +85,9 @@ def view_for(shell: Any, format: str = "markdown", *, several: bool = False) -> 
     how: dict[str, Any] = {}
     if live:
         from .live import NotebookView as kind
-        from .static_output import output_function
+        from .static_output import is_watched
 
-        how = {"watched": output_function(shell)}
+        how = {"watched": is_watched(shell)}
     else:
         from .text import TextView as kind
     return (SequentialTextSink if several and not live else RunRouter)(

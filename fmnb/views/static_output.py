@@ -16,7 +16,7 @@ from .bundle import Bundle
 Show: TypeAlias = Callable[[Bundle, str, bool], None]
 
 
-def output_function(shell: Any = None) -> bool:
+def is_watched(shell: Any = None) -> bool:
     """Whether somebody may see outputs while the cell runs.
 
     False if nbclient runs the cells, for nbconvert or papermill. Its kernels are recognized by

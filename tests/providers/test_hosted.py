@@ -321,11 +321,11 @@ def test_half_a_surrogate_pair_in_the_prompt_does_no_harm(server):
 
 
 def test_the_server_lists_its_models(server):
-    assert event_loop.run_sync(hosted.models(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
+    assert event_loop.run_sync(hosted.model_names(loopback("vllm", server.url))) == ["plain", "gpt-loopback", "gpt-loopback-mini"]
 
 
 def test_a_service_that_lists_nothing_has_its_curated_models():
-    assert "command-a-03-2025" in event_loop.run_sync(hosted.models(profile("cohere")))
+    assert "command-a-03-2025" in event_loop.run_sync(hosted.model_names(profile("cohere")))
 
 
 def test_local_servers_are_found_on_their_addresses(server, monkeypatch):

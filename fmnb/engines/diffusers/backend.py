@@ -240,7 +240,7 @@ class _ImageGeneration:
             arguments["image"] = _input_image(options)
         takes = inspect.signature(pipe.__call__).parameters
         names = {"steps": "num_inference_steps", "guidance": "guidance_scale", "negative": "negative_prompt"}
-        for ours, value in options.given().items():
+        for ours, value in options.non_default().items():
             if ours in ("seed", "n") or (ours == "size" and "width" not in takes and options.images):
                 continue
             if ours == "size" and {"width", "height"} <= set(takes):

@@ -14,7 +14,7 @@ from ...core.errors import FmnbError, Interrupted, UsageError
 from ...core.response import Response
 from ...prompts.prompt import Prompt
 from ...views.router import in_notebook, view_for
-from ...views.static_output import output_function
+from ...views.static_output import is_watched
 from .options import Line, parse
 
 
@@ -131,7 +131,7 @@ def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: 
         return run_comparison(prepared, conditions, [view_for(shell, format, several=True)], blind=blind, display_order=shown)
     from ..widgets.grid_stream import GridStream
 
-    view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, watched=output_function(shell))
+    view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, watched=is_watched(shell))
     try:
         made = run_comparison(prepared, conditions, [view], blind=blind, display_order=shown)
     except Interrupted:  # what had come can be voted on, too

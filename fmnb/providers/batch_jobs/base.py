@@ -1,6 +1,6 @@
 """Batch jobs: many requests are submitted at once, at half the price; results are fetched when done.
 
-A `Form` holds what differs between services: how to submit requests, read states and fetch
+A `BatchApi` holds what differs between services: how to submit requests, read states and fetch
 results. The id of a request is derived from its content, so the same requests find their job again.
 """
 
@@ -22,17 +22,17 @@ from ..reserved_params import check_routing
 from ..wire.base import Wire, drop_ignored
 from ..wire.select import pick, through
 
-HALF = 0.5  # of the price
+BATCH_PRICE = 0.5  # of the price
 
 
 @dataclass(frozen=True)
 class State:
-    """The state of a job: `over` when it has ended; `problem` is the reason if there are no results."""
+    """The state of a job: `ended` is true when it has ended; `problem` is the reason if there are no results."""
 
-    over: bool
+    ended: bool
     done: int = 0
     total: int = 0
-    words: str = ""
+    status: str = ""
     problem: str = ""
 
 
@@ -46,14 +46,14 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Form:
+class BatchApi:
     """The batch API of a service.
 
-    A job holds at most `most` requests and `bytes`; `find` finds it by its mark.
+    A job holds at most `max_requests` requests and `max_bytes` bytes; `find` finds it by its mark.
     """
 
-    most: int
-    bytes: int
+    max_requests: int
+    max_bytes: int
     submit: Callable[[BatchJobClient, Sequence[tuple[str, dict[str, Any]]], str], Awaitable[str]]
     state: Callable[[BatchJobClient, str], Awaitable[State]]
     results: Callable[[BatchJobClient, str], Awaitable[list[Result]]]
@@ -100,21 +100,21 @@ class BatchJobClient:
 class BatchJobs:
     """Batch jobs of one model at one service."""
 
-    def __init__(self, p: Profile, model: str, form: Form):
-        self.model, self.form = model, form
+    def __init__(self, p: Profile, model: str, api: BatchApi):
+        self.model, self.api = model, api
         self.wire = pick(p, model, "")
         self.p = through(p, self.wire)
 
     @property
-    def most(self) -> tuple[int, int]:
+    def limits(self) -> tuple[int, int]:
         """The maximum number of requests and bytes in one job."""
-        return self.form.most, self.form.bytes
+        return self.api.max_requests, self.api.max_bytes
 
-    def line(self, request: Request) -> dict[str, Any]:
+    def body(self, request: Request) -> dict[str, Any]:
         """The body of one request."""
         check_routing(request.extra)
-        if self.form.body is not None:
-            return self.form.body(request)
+        if self.api.body is not None:
+            return self.api.body(request)
         body, _ = self.wire.body(self.p, self.model, request)
         for name in ("stream", "stream_options"):
             body.pop(name, None)
@@ -124,65 +124,65 @@ class BatchJobs:
 
     async def submit(self, requests: Sequence[tuple[str, Request]], mark: str) -> str:
         """Submit requests; returns the job's id. `mark` is stored with the job if the service supports it."""
-        return await self.form.submit(await self._desk(), [(i, self.line(r)) for i, r in requests], mark)
+        return await self.api.submit(await self._client(), [(i, self.body(r)) for i, r in requests], mark)
 
     async def find(self, mark: str) -> str:
         """The id of the job with this mark; "" if there is none or the service does not store marks."""
-        return await self.form.find(await self._desk(), mark) if self.form.find else ""
+        return await self.api.find(await self._client(), mark) if self.api.find else ""
 
     async def state(self, job: str) -> State:
         """The state of a job."""
-        return await self.form.state(await self._desk(), job)
+        return await self.api.state(await self._client(), job)
 
     async def collect(self, job: str, requests: dict[str, Request]) -> AsyncIterator[tuple[str, list[Event] | FmnbError]]:
         """The results of an ended job, by id: the events or the error of each request."""
-        desk = await self._desk()
-        for r in await self.form.results(desk, job):
+        http = await self._client()
+        for r in await self.api.results(http, job):
             request = requests.get(r.id) or Request(f"{self.p.name}:{self.model}", ())
             if r.status >= 300:
-                yield r.id, faults.from_status(self.p, self.model, r.status, r.body, {}, desk.secret)
+                yield r.id, faults.from_status(self.p, self.model, r.status, r.body, {}, http.secret)
                 continue
             try:
-                document = self.form.answer(r.body) if self.form.answer else r.body
+                document = self.api.answer(r.body) if self.api.answer else r.body
                 data = json.dumps(document).encode()
-                yield r.id, await read_complete(self.wire, self.p, self.model, request, data, desk.secret, share=HALF)
+                yield r.id, await read_complete(self.wire, self.p, self.model, request, data, http.secret, share=BATCH_PRICE)
             except CallError as e:
                 yield r.id, e
             except (AttributeError, LookupError, TypeError, ValueError):
-                yield r.id, faults.unexpected_response(self.p, json.dumps(r.body)[:2000], 0, desk.secret)
+                yield r.id, faults.unexpected_response(self.p, json.dumps(r.body)[:2000], 0, http.secret)
 
-    async def _desk(self) -> BatchJobClient:
+    async def _client(self) -> BatchJobClient:
         return BatchJobClient(self.p, self.wire, self.model, await client.secret(self.p))
 
 
-async def in_file(desk: BatchJobClient, file: str) -> list[Result]:
+async def results_in_file(desk: BatchJobClient, file: str) -> list[Result]:
     """The results in a file in OpenAI's format, which other services use too."""
-    found = []
-    for row in lines(await desk.get(f"/files/{file}/content")):
+    out = []
+    for row in json_lines(await desk.get(f"/files/{file}/content")):
         response = row.get("response") or {}
         body = response.get("body") if response else {"error": row.get("error")}
-        found.append(Result(str(row.get("custom_id")), body, int(response.get("status_code") or (200 if response else 500))))
-    return found
+        out.append(Result(str(row.get("custom_id")), body, int(response.get("status_code") or (200 if response else 500))))
+    return out
 
 
-def lines(data: bytes) -> list[dict[str, Any]]:
+def json_lines(data: bytes) -> list[dict[str, Any]]:
     """The JSON objects of a JSON Lines file; other lines are skipped.
 
     >>> lines(b'{"a": 1}\\nno\\n')
     [{'a': 1}]
     """
-    found = []
+    out = []
     for line in data.splitlines():
         try:
             document = json.loads(line)
         except ValueError:
             continue
         if isinstance(document, dict):
-            found.append(document)
-    return found
+            out.append(document)
+    return out
 
 
-def path_of(desk: BatchJobClient) -> str:
+def path_in_job(desk: BatchJobClient) -> str:
     """The path of the interface in a batch job: it starts at the version.
 
     >>> from fmnb.providers.wire.select import pick
@@ -190,6 +190,6 @@ def path_of(desk: BatchJobClient) -> str:
     >>> path_of(BatchJobClient(p, pick(p, "m"), "m", ""))
     '/v1/chat/completions'
     """
-    whole = endpoint(desk.p, desk.wire.path, desk.model).partition("?")[0]
-    at = whole.find("/v1/")
-    return whole[at:] if at >= 0 else desk.wire.path
+    url = endpoint(desk.p, desk.wire.path, desk.model).partition("?")[0]
+    at = url.find("/v1/")
+    return url[at:] if at >= 0 else desk.wire.path

@@ -9,9 +9,9 @@ from typing import Any
 
 from ...core.errors import BadRequestError
 from ...core.types import Image, Request, Text
-from .base import BatchJobClient, Form, Result, State
+from .base import BatchApi, BatchJobClient, Result, State
 
-_OVER = {
+_PROBLEMS = {
     "SUCCEEDED": "",
     "FAILED": "the job failed",
     "CANCELLED": "the job was cancelled",
@@ -32,7 +32,7 @@ def body(request: Request) -> dict[str, Any]:
             out.setdefault("systemInstruction", {"parts": []})["parts"] += [{"text": m.text}]
         else:
             out["contents"].append({"role": "model" if m.role == "assistant" else "user", "parts": [_part(p) for p in m.parts]})
-    wanted = {
+    options = {
         "temperature": request.temperature,
         "maxOutputTokens": request.max_tokens,
         "seed": request.seed,
@@ -40,7 +40,7 @@ def body(request: Request) -> dict[str, Any]:
         "responseMimeType": "application/json" if request.schema is not None else None,
         "responseJsonSchema": request.schema,
     }
-    config = {k: v for k, v in wanted.items() if v is not None} | dict(request.extra)
+    config = {k: v for k, v in options.items() if v is not None} | dict(request.extra)
     return out | ({"generationConfig": config} if config else {})
 
 
@@ -59,7 +59,7 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
         return {"error": {"message": f"content filter: {reason}" if reason else "no answer", "code": 400 if reason else 500}}
     first, counts = body["candidates"][0], body.get("usageMetadata") or {}
     parts = (first.get("content") or {}).get("parts") or []
-    said = {
+    message = {
         "content": "".join(p.get("text", "") for p in parts if not p.get("thought")),
         "reasoning": "".join(p.get("text", "") for p in parts if p.get("thought")),
     }
@@ -71,63 +71,65 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
         "completion_tokens_details": {"reasoning_tokens": thought or None},
     }
     reason = str(first.get("finishReason", "STOP")).lower()
-    return {"model": body.get("modelVersion", ""), "choices": [{"message": said, "finish_reason": reason}], "usage": usage}
+    return {"model": body.get("modelVersion", ""), "choices": [{"message": message, "finish_reason": reason}], "usage": usage}
 
 
-def _native(desk: BatchJobClient) -> str:
-    return desk.p.base_url.removesuffix("/openai").rstrip("/")
+def _native_url(client: BatchJobClient) -> str:
+    return client.p.base_url.removesuffix("/openai").rstrip("/")
 
 
-async def submit(desk: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
+async def submit(client: BatchJobClient, requests: Sequence[tuple[str, dict[str, Any]]], mark: str) -> str:
     """Submit a job; its name is its id."""
     inline = [{"request": body, "metadata": {"key": i}} for i, body in requests]
-    wanted = {"batch": {"display_name": mark, "input_config": {"requests": {"requests": inline}}}}
-    return str((await _at(desk).post(f"/models/{desk.model.removeprefix('models/')}:batchGenerateContent", wanted))["name"])
+    document = {"batch": {"display_name": mark, "input_config": {"requests": {"requests": inline}}}}
+    return str(
+        (await _native_client(client).post(f"/models/{client.model.removeprefix('models/')}:batchGenerateContent", document))["name"]
+    )
 
 
-def _at(desk: BatchJobClient) -> BatchJobClient:
+def _native_client(client: BatchJobClient) -> BatchJobClient:
     """The client for the native API: a different path and key header than the compatible API."""
     from dataclasses import replace
 
-    return replace(desk, p=replace(desk.p, base_url=_native(desk), auth="x-goog-api-key"))
+    return replace(client, p=replace(client.p, base_url=_native_url(client), auth="x-goog-api-key"))
 
 
-async def _job(desk: BatchJobClient, job: str) -> dict[str, Any]:
-    return dict(json.loads(await _at(desk).get(f"/{job}")))
+async def _job(client: BatchJobClient, job: str) -> dict[str, Any]:
+    return dict(json.loads(await _native_client(client).get(f"/{job}")))
 
 
-async def state(desk: BatchJobClient, job: str) -> State:
+async def state(client: BatchJobClient, job: str) -> State:
     """The state of a job."""
-    said = await _job(desk, job)
-    about = said.get("metadata") or {}
+    document = await _job(client, job)
+    about = document.get("metadata") or {}
     stats = about.get("batchStats") or {}
-    word = str(about.get("state", "")).rpartition("STATE_")[2]
-    total, left = int(stats.get("requestCount") or 0), int(stats.get("pendingRequestCount") or 0)
-    problem = _OVER.get(word, "")
-    if said.get("error"):
-        problem = str(said["error"].get("message") or problem or "the job failed")
-    return State(word in _OVER or bool(said.get("done")), total - left, total, word.lower(), problem)
+    status = str(about.get("state", "")).rpartition("STATE_")[2]
+    total, pending = int(stats.get("requestCount") or 0), int(stats.get("pendingRequestCount") or 0)
+    problem = _PROBLEMS.get(status, "")
+    if document.get("error"):
+        problem = str(document["error"].get("message") or problem or "the job failed")
+    return State(status in _PROBLEMS or bool(document.get("done")), total - pending, total, status.lower(), problem)
 
 
-async def results(desk: BatchJobClient, job: str) -> list[Result]:
+async def results(client: BatchJobClient, job: str) -> list[Result]:
     """The results, which are part of the job."""
-    inline = ((await _job(desk, job)).get("response") or {}).get("inlinedResponses") or {}
-    found = []
+    inline = ((await _job(client, job)).get("response") or {}).get("inlinedResponses") or {}
+    out = []
     for row in inline.get("inlinedResponses", inline) if isinstance(inline, dict) else inline:
         key = str((row.get("metadata") or {}).get("key"))
         if row.get("error"):
             code = int(row["error"].get("code") or 500)
-            found.append(Result(key, {"error": row["error"]}, code if code >= 400 else 500))
+            out.append(Result(key, {"error": row["error"]}, code if code >= 400 else 500))
         else:
-            found.append(Result(key, row.get("response") or {}))
-    return found
+            out.append(Result(key, row.get("response") or {}))
+    return out
 
 
-async def find(desk: BatchJobClient, mark: str) -> str:
+async def find(client: BatchJobClient, mark: str) -> str:
     """Find a job by its mark among the latest 100 jobs."""
-    said = json.loads(await _at(desk).get("/batches?pageSize=100"))
-    jobs = said.get("operations") or said.get("batches") or ()
+    document = json.loads(await _native_client(client).get("/batches?pageSize=100"))
+    jobs = document.get("operations") or document.get("batches") or ()
     return next((str(j["name"]) for j in jobs if (j.get("metadata") or {}).get("displayName") == mark), "")
 
 
-FORM = Form(most=10_000, bytes=15_000_000, submit=submit, state=state, results=results, find=find, body=body, answer=answer)
+FORM = BatchApi(max_requests=10_000, max_bytes=15_000_000, submit=submit, state=state, results=results, find=find, body=body, answer=answer)

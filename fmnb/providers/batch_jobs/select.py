@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..profiles import Profile
-from .base import BatchJobs, Form
+from .base import BatchApi, BatchJobs
 
 
 def batch_jobs_of(p: Profile, model: str) -> BatchJobs | None:
     """The batch jobs of a service; None if it has no batch API."""
-    return BatchJobs(p, model, _form(p.batch_api)) if p.batch_api else None
+    return BatchJobs(p, model, _batch_api(p.batch_api)) if p.batch_api else None
 
 
-def _form(name: str) -> Form:
+def _batch_api(name: str) -> BatchApi:
     match name:
         case "openai":
             from .openai import FORM

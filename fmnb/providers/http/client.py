@@ -121,13 +121,13 @@ def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
     return client, {"headers": dict.fromkeys(omitted, openai.Omit())}
 
 
-def error_from(p: Profile, model: str, e: Exception, secret: str, known: tuple[str, ...] = ()) -> FmnbError:
+def error_from(p: Profile, model: str, e: Exception, secret: str, known_models: tuple[str, ...] = ()) -> FmnbError:
     """fmnb's error for an exception of the HTTP stack; any other exception is raised unchanged."""
     if isinstance(e, FmnbError):
         return e
     response = getattr(e, "response", None)
     if response is not None:
-        return errors.from_status(p, model, response.status_code, body_of(response), response.headers, secret, known)
+        return errors.from_status(p, model, response.status_code, body_of(response), response.headers, secret, known_models)
     if not is_transport(e):
         raise e
     return connection_errors.from_exception(p, e, None, secret)

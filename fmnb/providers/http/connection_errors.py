@@ -20,10 +20,10 @@ from ...core.errors import (
     redact,
 )
 from ..profiles import Profile
-from .errors import short
+from .errors import shorten
 
-# What an HTTP stack says of bytes that are no HTTP; whatever else it calls an error of the protocol is a lost connection.
-_PROTOCOL = {
+# Exceptions for responses that are not HTTP; any other protocol error is a lost connection.
+_PROTOCOL_ERRORS = {
     "RemoteProtocolError",
     "LocalProtocolError",
     "BadHttpMessage",
@@ -36,8 +36,8 @@ _NOT_HTTP = re.compile(r"(?i)illegal|invalid|malformed|bad (?:status|http|reques
 
 
 def from_exception(profile: Profile, error: BaseException, characters: int | None, secret: str) -> FmnbError:
-    """A connection that failed. `characters` of text had arrived, None when no answer had begun."""
-    chain = list(_chain(error))
+    """The error of a failed connection; `characters` of text had arrived, None if no answer had started."""
+    chain = list(_exception_chain(error))
     names = {type(e).__name__ for e in chain}
     who, host = profile.label, profile.host
     began = characters is not None
@@ -47,7 +47,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
         if not began:
             return TLSError(
                 f"The connection to {host} could not be secured",
-                detail=short(getattr(tls, "verify_message", "") or str(tls)),
+                detail=shorten(getattr(tls, "verify_message", "") or str(tls)),
                 hint="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
             )
     if began:
@@ -60,24 +60,26 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
                 f"Nothing answers at {profile.base_url}",
                 detail="connection refused",
                 hint=profile.start_hint or "Check the address, and that the server is running.",
-                retryable=not profile.loopback,  # a server of one's own that is off does not come back by itself
+                retryable=not profile.loopback,  # a local server that is off does not come back by itself
             )
         return ConnectionFailedError(
-            f"No connection to {host}", detail=short(_cause(chain)), hint="Check the network and the proxy settings."
+            f"No connection to {host}", detail=shorten(_cause_text(chain)), hint="Check the network and the proxy settings."
         )
     if names & {"ProxyError"}:
         return ConnectionFailedError(
-            "The proxy did not let the request through", detail=short(redact(_cause(chain), secret)), hint="Check HTTPS_PROXY and NO_PROXY."
+            "The proxy did not let the request through",
+            detail=shorten(redact(_cause_text(chain), secret)),
+            hint="Check HTTPS_PROXY and NO_PROXY.",
         )
-    if names & _PROTOCOL and _NOT_HTTP.search(_cause(chain)):
+    if names & _PROTOCOL_ERRORS and _NOT_HTTP.search(_cause_text(chain)):
         return UnexpectedResponseError(
             f"{who} does not speak HTTP at that address",
-            detail=short(redact(_cause(chain), secret)),
+            detail=shorten(redact(_cause_text(chain), secret)),
             hint="Check the base_url.",
             billed=None,
         )
     return ConnectionFailedError(
-        f"{who} closed the connection without an answer", detail=short(redact(_cause(chain), secret)), hint="Try again.", billed=None
+        f"{who} closed the connection without an answer", detail=shorten(redact(_cause_text(chain), secret)), hint="Try again.", billed=None
     )
 
 
@@ -86,12 +88,12 @@ def interrupted(profile: Profile, error: BaseException | None, secret: str, *, b
 
     `billed` is True if the usage is known.
     """
-    chain = list(_chain(error))
-    what, seen = "lost the connection in the middle of the answer", short(redact(_cause(chain), secret)) if chain else ""
+    chain = list(_exception_chain(error))
+    problem, detail = "lost the connection in the middle of the answer", shorten(redact(_cause_text(chain), secret)) if chain else ""
     if any("Timeout" in type(e).__name__ for e in chain):
-        what, seen = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
-        return CallTimeoutError(f"{profile.label} {what}", detail=seen, hint="Try again.", billed=billed)
-    return ConnectionFailedError(f"{profile.label} {what}", detail=seen, hint="Try again.", billed=billed)
+        problem, detail = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
+        return CallTimeoutError(f"{profile.label} {problem}", detail=detail, hint="Try again.", billed=billed)
+    return ConnectionFailedError(f"{profile.label} {problem}", detail=detail, hint="Try again.", billed=billed)
 
 
 def stream_interrupted(profile: Profile, characters: int) -> FmnbError:
@@ -129,22 +131,22 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
 
 
 def no_answer(profile: Profile, seconds: float) -> FmnbError:
-    """No answer to a question about models within the time allowed."""
+    """The error if the list of models does not arrive within the timeout."""
     return CallTimeoutError(f"{profile.label} does not answer", detail=f"{seconds:g} s of silence", hint="Check the address, or try again.")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    todo = [error]
-    while todo:
-        e = todo.pop()
-        if e is None or id(e) in seen:
+def _exception_chain(error: BaseException | None) -> Iterator[BaseException]:
+    visited: set[int] = set()
+    pending = [error]
+    while pending:
+        e = pending.pop()
+        if e is None or id(e) in visited:
             continue
-        seen.add(id(e))
+        visited.add(id(e))
         yield e
-        todo += [e.__context__, e.__cause__, *getattr(e, "exceptions", ())]
+        pending += [e.__context__, e.__cause__, *getattr(e, "exceptions", ())]
 
 
-def _cause(chain: list[BaseException]) -> str:
-    """The innermost words."""
+def _cause_text(chain: list[BaseException]) -> str:
+    """The message of the innermost exception."""
     return next((str(e) for e in reversed(chain) if str(e)), type(chain[-1]).__name__)

@@ -1,7 +1,7 @@
-"""What the words of a service's error mean, where its status or code does not say it.
+"""Classifies errors of services by their text, if status and code do not suffice.
 
-Each pattern is tried on an error's code and message. A message names its own cause, so these
-hold for errors before an answer as for those inside a stream.
+Each pattern is applied to an error's code and message, for errors before an answer and for errors
+inside a stream.
 """
 
 from __future__ import annotations
@@ -34,53 +34,53 @@ KEY = re.compile(
     r"(?i)(?:invalid|incorrect|expired|missing|no)[_ ](?:api[_ -]?key|access token|credentials)|unauthori[sz]ed|unauthenticated"
 )
 
-_LIMIT = (
+_LIMIT_WORDS = (
     r"(?:max(?:imum)?[_ ](?:(?:completion|output|new|generated|response)[_ ])?(?:tokens?|length)|(?:output|completion|generation|response|answer)(?:[_ ]tokens?)?[_ ]limit"
     r"|(?:output|completion) token (?:budget|count)|token[_ ](?:limit|budget|allowance)|length[_ ]limit|model output limit)"
 )
-_REACHED = r"(?:reached|hit|exhausted|exceeded|used up|run out|ran out|spent)"
+_REACHED_WORDS = r"(?:reached|hit|exhausted|exceeded|used up|run out|ran out|spent)"
 _TOKEN_LIMIT = re.compile(
-    rf"(?i){_LIMIT}[^.;]{{0,60}}?\b{_REACHED}\b|\b(?:{_REACHED}|stopped at|truncated|cut off|cut short|incomplete)\b[^.;]{{0,60}}?{_LIMIT}"
+    rf"(?i){_LIMIT_WORDS}[^.;]{{0,60}}?\b{_REACHED_WORDS}\b|\b(?:{_REACHED_WORDS}|stopped at|truncated|cut off|cut short|incomplete)\b[^.;]{{0,60}}?{_LIMIT_WORDS}"
     r"|^(?:max_(?:output_|completion_)?tokens|length|token_limit|output_limit)(?:_reached|_exceeded)?\b|finish[_ ]reason\W{0,5}length"
 )
-_VALUE = re.compile(r"(?i)must be|less than|at most|too (?:large|high|big)|supports? (?:at most|up to)|<=|out of range")
-# What a server cannot do, with these weights or as it was started: asking again changes nothing.
-_CANNOT = re.compile(
+_BAD_VALUE = re.compile(r"(?i)must be|less than|at most|too (?:large|high|big)|supports? (?:at most|up to)|<=|out of range")
+# Unsupported by the server, with these weights or its start options: a permanent error.
+_UNSUPPORTED = re.compile(
     r"(?i)not[_ ](?:currently |yet )?(?:supported|implemented)|unsupported|unimplemented|(?:does|do) ?n[o']t (?:currently |yet )?support|no support for|cannot support"
     r"|requires? (?:the )?\S{0,3}--?\w[\w-]*|needs? to be started with|start (?:it|the server) with|not enabled on this server|jinja|chat template|roles must alternate"
 )
-_PASSING = re.compile(r"(?i)temporar|try again|retry|momentar|at the moment|currently loading|loading model")
+_TRANSIENT = re.compile(r"(?i)temporar|try again|retry|momentar|at the moment|currently loading|loading model")
 
 
-def reached_the_limit(text: str) -> bool:
-    """Whether an answer ended because it had all the tokens it was allowed.
+def is_token_limit(text: str) -> bool:
+    """Whether an answer ended at its token limit.
 
     >>> reached_the_limit("Could not finish the message because max_tokens or model output limit was reached.")
     True
     >>> reached_the_limit("max_tokens is too large: 100000. This model supports at most 16384 completion tokens.")
     False
     """
-    return bool(_TOKEN_LIMIT.search(text)) and not _VALUE.search(text) and not RATE.search(text)
+    return bool(_TOKEN_LIMIT.search(text)) and not _BAD_VALUE.search(text) and not RATE.search(text)
 
 
-def cannot(text: str) -> bool:
-    """Whether a server says that it cannot do this at all.
+def is_unsupported(text: str) -> bool:
+    """Whether the server does not support the request at all (a permanent error).
 
     >>> cannot("image input is not supported - hint: you may need to provide the mmproj"), cannot("temporarily not supported, try again")
     (True, False)
     """
-    return bool(_CANNOT.search(text)) and not _PASSING.search(text)
+    return bool(_UNSUPPORTED.search(text)) and not _TRANSIENT.search(text)
 
 
-def status(text: str) -> int | None:
-    """The status that an error would have before an answer, by its words; None where they do not say it.
+def status_from_text(text: str) -> int | None:
+    """The HTTP status for an error's text; None if the text does not identify it.
 
     >>> status("Rate limit exceeded"), status("The model is overloaded"), status("Oops")
     (429, 529, None)
     """
     if CONTEXT.search(text):
         return 400
-    for pattern, found in ((NO_CREDIT, 402), (RATE, 429), (FILTER, 400), (KEY, 401), (OVERLOADED, 529), (TIMEOUT, 504)):
+    for pattern, number in ((NO_CREDIT, 402), (RATE, 429), (FILTER, 400), (KEY, 401), (OVERLOADED, 529), (TIMEOUT, 504)):
         if pattern.search(text):
-            return found
-    return 400 if reached_the_limit(text) else None
+            return number
+    return 400 if is_token_limit(text) else None

@@ -1,7 +1,7 @@
-"""What went wrong at a service, as one of fmnb's errors with its three parts.
+"""Converts HTTP errors of services to fmnb's errors, with message, detail and hint.
 
-Reads status, body, headers and exceptions; sends nothing and decides nothing about retries
-beyond what the error says of itself.
+Reads status, body and headers; sends nothing. Whether an error can be retried is a property of the
+error.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LIMITS = (
 
 
 def missing_key(profile: Profile, withheld: bool) -> FmnbError:
-    """No key; `withheld` when there is one that belongs to another host."""
+    """The error for a missing key; `withheld` if there is a key, but for another host."""
     variable = profile.key_env[0] if profile.key_env else ""
     if withheld:
         return KeyMissingError(
@@ -64,23 +64,23 @@ def from_status(
     body: Any,
     headers: Mapping[str, str],
     secret: str = "",
-    known: tuple[str, ...] = (),
+    known_models: tuple[str, ...] = (),
     *,
     sent: bool = True,
     characters: int = 0,
 ) -> FmnbError:
     """The error for an HTTP status and its body.
 
-    `known` are models of the service, to suggest similar names. Of an error inside an answer the
+    `known_models` are models of the service, to suggest similar names. Of an error inside an answer the
     status may be ours: it was not `sent` then, and is not shown; `characters` of text had come.
     """
-    inner, text, code = _parts(body)
-    text = redact(text, secret)  # before it is cut to length, or half a key would be left
+    inner, text, code = _error_parts(body)
+    text = redact(text, secret)  # before it is shortened, or half a key would remain
     number = str(status) if sent else ""
-    seen = ", ".join(filter(None, (number, short(text)))) or code
+    detail = ", ".join(filter(None, (number, shorten(text)))) or code
     who = profile.label
     if looks_html(text):
-        return _from_html(profile, status, text)
+        return _html_error(profile, status, text)
     if 300 <= status < 400:
         target = headers.get("location", "")
         return BadRequestError(
@@ -93,101 +93,101 @@ def from_status(
     if status == 401 or (status == 403 and not error_codes.FILTER.search(text)):
         return AuthenticationError(
             f"{who} does not accept the key" if status == 401 else f"{who} does not allow this with the key",
-            detail=seen,
+            detail=detail,
             hint=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
         )
     if status == 402 or (status in (400, 429) and (error_codes.NO_CREDIT.search(code) or error_codes.NO_CREDIT.search(text))):
         return RateLimitError(
-            f"The account at {who} has no credit left", detail=seen, hint="Add credit there, or use another model.", retryable=False
+            f"The account at {who} has no credit left", detail=detail, hint="Add credit there, or use another model.", retryable=False
         )
     if status == 429:
         wait = retry_after(headers)
         after = f" It asks for a wait of {wait:.0f} s." if wait else ""
         return RateLimitError(
-            f"{who} limits how often it may be asked", detail=seen, hint=f"Wait, or lower the rate.{after}", retry_after=wait
+            f"{who} limits how often it may be asked", detail=detail, hint=f"Wait, or lower the rate.{after}", retry_after=wait
         )
     if status in (400, 413, 422, 500) and (error_codes.CONTEXT.search(code) or error_codes.CONTEXT.search(text)):
-        return _context(who, inner, text, seen)
-    if status in (400, 422, 500) and (error_codes.reached_the_limit(code) or error_codes.reached_the_limit(text)):
-        return _limit(who, seen, characters)
+        return _context_error(who, inner, text, detail)
+    if status in (400, 422, 500) and (error_codes.is_token_limit(code) or error_codes.is_token_limit(text)):
+        return _token_limit_error(who, detail, characters)
     if status in (400, 403, 422, 500) and (error_codes.FILTER.search(code) or error_codes.FILTER.search(text)):
-        what = f"{who} withheld the rest of the answer" if characters else f"{who} refused the prompt for its content"
-        return ContentFilterError(what, detail=seen, hint="Rephrase it, or use another model.", billed=None)
+        message = f"{who} withheld the rest of the answer" if characters else f"{who} refused the prompt for its content"
+        return ContentFilterError(message, detail=detail, hint="Rephrase it, or use another model.", billed=None)
     if status in (400, 404, 422) and (code == "model_not_found" or error_codes.NO_MODEL.search(code) or error_codes.NO_MODEL.search(text)):
-        return unknown_model(profile, model, seen, known)
+        return unknown_model(profile, model, detail, known_models)
     if status in (404, 405) and sent:
         return BadRequestError(
             f"Nothing answers {profile.api} requests at {profile.base_url}",
-            detail=seen,
+            detail=detail,
             hint="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
         )
-    if status == 501 or (status >= 500 and (error_codes.cannot(text) or error_codes.cannot(code))):
-        return _cannot(profile, text, seen)
+    if status == 501 or (status >= 500 and (error_codes.is_unsupported(text) or error_codes.is_unsupported(code))):
+        return _unsupported_error(profile, text, detail)
     if status in (408, 504):
-        return CallTimeoutError(f"{who} took too long", detail=seen, hint="Try again.", billed=None, retry_after=retry_after(headers))
+        return CallTimeoutError(f"{who} took too long", detail=detail, hint="Try again.", billed=None, retry_after=retry_after(headers))
     if status >= 500:
         overloaded = status == 529 or error_codes.OVERLOADED.search(f"{code} {text}")
-        what = f"{who} is overloaded" if overloaded else f"{who} failed"
-        return ServerError(what, detail=seen, hint="Try again in a moment.", billed=None, retry_after=retry_after(headers))
-    if not sent and error_codes.cannot(text):
-        return _cannot(profile, text, seen)
+        message = f"{who} is overloaded" if overloaded else f"{who} failed"
+        return ServerError(message, detail=detail, hint="Try again in a moment.", billed=None, retry_after=retry_after(headers))
+    if not sent and error_codes.is_unsupported(text):
+        return _unsupported_error(profile, text, detail)
     return BadRequestError(
         f"{who} refused the request",
-        detail=seen,
+        detail=detail,
         hint="Change or leave out what it names.",
         param=inner.get("param") if isinstance(inner.get("param"), str) else None,
         retryable=status in (409, 425),
     )
 
 
-def _limit(who: str, seen: str, characters: int) -> FmnbError:
-    """The answer had all the tokens it was allowed before it was complete."""
-    what = f"{who} reached the token limit before the answer was complete"
+def _token_limit_error(who: str, detail: str, characters: int) -> FmnbError:
+    """The error of an answer that reached its token limit before it was complete."""
+    message = f"{who} reached the token limit before the answer was complete"
     kind = StreamInterruptedError if characters else EmptyAnswerError
-    return kind(what, detail=seen, hint="Raise --max-tokens.", billed=True)
+    return kind(message, detail=detail, hint="Raise --max-tokens.", billed=True)
 
 
-def _cannot(profile: Profile, text: str, seen: str) -> FmnbError:
-    """What the server cannot do, with this model or as it was started."""
-    who, words = profile.label, text.lower()
-    what, todo = f"{who} cannot do this", "Change or leave out what it names, or use another model."
+def _unsupported_error(profile: Profile, text: str, detail: str) -> FmnbError:
+    """The error for a feature that the server does not support, with this model or its start options."""
+    who, lowered = profile.label, text.lower()
+    message, hint = f"{who} cannot do this", "Change or leave out what it names, or use another model."
     llama = profile.name == "llamacpp"
-    if re.search(r"image|vision|multimodal|mmproj|\baudio\b|\bvideo\b", words):
-        kind = next((k for k in ("audio", "video") if re.search(rf"\b{k}\b", words) and "image" not in words), "image")
-        what = f"{who} takes no {kind}{'s' if kind == 'image' else ''} with this model"
-        todo = "Use a model that can see" if kind == "image" else f"Use a model that takes {kind}"
-        todo += ", or start the server with the model's projector: --mmproj FILE." if llama else ", or leave it out."
-    elif "embed" in words:
-        what, todo = f"{who} makes no vectors with this model", "Use a model for embeddings"
-        todo += ", and start the server with --embeddings." if llama else ": `%fm models embed` lists some."
-    elif "jinja" in words or "template" in words or "roles must alternate" in words:
-        what, todo = f"{who} cannot put this conversation into the model's form", "Change what its words name, or use another model."
-    return BadRequestError(what, detail=seen, hint=todo)
+    if re.search(r"image|vision|multimodal|mmproj|\baudio\b|\bvideo\b", lowered):
+        kind = next((k for k in ("audio", "video") if re.search(rf"\b{k}\b", lowered) and "image" not in lowered), "image")
+        message = f"{who} takes no {kind}{'s' if kind == 'image' else ''} with this model"
+        hint = "Use a model that can see" if kind == "image" else f"Use a model that takes {kind}"
+        hint += ", or start the server with the model's projector: --mmproj FILE." if llama else ", or leave it out."
+    elif "embed" in lowered:
+        message, hint = f"{who} makes no vectors with this model", "Use a model for embeddings"
+        hint += ", and start the server with --embeddings." if llama else ": `%fm models embed` lists some."
+    elif "jinja" in lowered or "template" in lowered or "roles must alternate" in lowered:
+        message, hint = f"{who} cannot put this conversation into the model's form", "Change what its words name, or use another model."
+    return BadRequestError(message, detail=detail, hint=hint)
 
 
-def unknown_model(profile: Profile, model: str, seen: str, known: tuple[str, ...]) -> FmnbError:
-    """No model of that name at the service, with the nearest names it has."""
-    near = difflib.get_close_matches(model, known, 3, 0.5)
-    todo = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists what there is."
+def unknown_model(profile: Profile, model: str, detail: str, known_models: tuple[str, ...]) -> FmnbError:
+    """The error for an unknown model, with similar names of the service."""
+    near = difflib.get_close_matches(model, known_models, 3, 0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists what there is."
     if profile.name == "ollama":
-        todo += f" To fetch it, run `ollama pull {model}` in a terminal."
-    return UnknownModelError(f"{profile.label} has no model '{model}'", detail=seen, hint=todo)
+        hint += f" To fetch it, run `ollama pull {model}` in a terminal."
+    return UnknownModelError(f"{profile.label} has no model '{model}'", detail=detail, hint=hint)
 
 
-def unexpected_response(profile: Profile, what: str, characters: int, secret: str) -> FmnbError:
-    """Something that is not an answer."""
-    what = redact(what, secret)
-    if looks_html(what):
-        return _from_html(profile, 200, what)
+def unexpected_response(profile: Profile, text: str, characters: int, secret: str) -> FmnbError:
+    """The error for a response that is not an answer."""
+    text = redact(text, secret)
+    if looks_html(text):
+        return _html_error(profile, 200, text)
     return UnexpectedResponseError(
         f"{profile.label} sent something that is not an answer",
-        detail=short(what),
-        hint=f"Check the base_url: it should lead to {_speaks(profile)}.",
+        detail=shorten(text),
+        hint=f"Check the base_url: it should lead to {_expected_interface(profile)}.",
         billed=True if characters else None,
     )
 
 
-def _speaks(profile: Profile) -> str:
+def _expected_interface(profile: Profile) -> str:
     return f"a service with {profile.native.title()}'s interface" if profile.api == "native" else "an OpenAI-compatible service"
 
 
@@ -202,47 +202,47 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return max(0.0, float(ms) / 1000)
     except ValueError:
         pass
-    given = (headers.get("retry-after") or "").strip()
+    value = (headers.get("retry-after") or "").strip()
     try:
-        return max(0.0, float(given)) if given else None
+        return max(0.0, float(value)) if value else None
     except ValueError:
-        when = email.utils.parsedate_tz(given)
-        return max(0.0, email.utils.mktime_tz(when) - time.time()) if when else None
+        date = email.utils.parsedate_tz(value)
+        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
 
 
 def looks_html(text: str) -> bool:
-    """Whether a body is a web page, as proxies and wrong addresses send."""
+    """Whether a body is a web page, as proxies and wrong addresses return."""
     return bool(re.match(r"(?i)\s*(?:<!doctype html|<html|<head|<\?xml)", text))
 
 
-def _from_html(profile: Profile, status: int, text: str) -> FmnbError:
+def _html_error(profile: Profile, status: int, text: str) -> FmnbError:
     title = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
-    seen = f"{status}, a web page" + (f" titled '{short(title[1])}'" if title else "")
-    todo = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
+    detail = f"{status}, a web page" + (f" titled '{shorten(title[1])}'" if title else "")
+    hint = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
     if status == 429 or status >= 500:
         kind = RateLimitError if status == 429 else ServerError
-        return kind(f"Something in front of {profile.label} answered with a web page", detail=seen, hint=todo, billed=None)
-    return UnexpectedResponseError(f"A web page came from {profile.host} where an answer was expected", detail=seen, hint=todo)
+        return kind(f"Something in front of {profile.label} answered with a web page", detail=detail, hint=hint, billed=None)
+    return UnexpectedResponseError(f"A web page came from {profile.host} where an answer was expected", detail=detail, hint=hint)
 
 
-def _context(who: str, inner: dict[str, Any], text: str, seen: str) -> FmnbError:
-    limit, wanted = _int(inner.get("n_ctx")), _int(inner.get("n_prompt_tokens"))  # llama.cpp states both
-    if limit is None or wanted is None:
-        limit, wanted = _limit_and_wanted(text)
-    if limit and wanted and wanted > limit:
-        what = f"Too long for the model by {wanted - limit:,} tokens"
-        seen = f"{wanted:,} asked, {limit:,} fit"
+def _context_error(who: str, inner: dict[str, Any], text: str, detail: str) -> FmnbError:
+    limit, requested = _int(inner.get("n_ctx")), _int(inner.get("n_prompt_tokens"))  # llama.cpp states both
+    if limit is None or requested is None:
+        limit, requested = _limit_and_requested(text)
+    if limit and requested and requested > limit:
+        message = f"Too long for the model by {requested - limit:,} tokens"
+        detail = f"{requested:,} asked, {limit:,} fit"
     else:
-        what = f"Too long for the model, says {who}"
+        message = f"Too long for the model, says {who}"
     return ContextTooLongError(
-        what, detail=seen, hint="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
+        message, detail=detail, hint="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
     )
 
 
-def _limit_and_wanted(text: str) -> tuple[int | None, int | None]:
+def _limit_and_requested(text: str) -> tuple[int | None, int | None]:
     for pattern in _LIMITS:
-        if found := pattern.search(text):
-            limit = int(found[1].replace(",", ""))
+        if match := pattern.search(text):
+            limit = int(match[1].replace(",", ""))
             more = [n for m in _NUMBER.findall(text) if limit < (n := int(m.replace(",", ""))) < limit * 1000]
             if limit >= 16:
                 return limit, max(more, default=None)
@@ -251,10 +251,10 @@ def _limit_and_wanted(text: str) -> tuple[int | None, int | None]:
 
 def message_of(error: Any) -> str:
     """The message of an error's document."""
-    return _parts(error)[1]
+    return _error_parts(error)[1]
 
 
-def _parts(body: Any) -> tuple[dict[str, Any], str, str]:
+def _error_parts(body: Any) -> tuple[dict[str, Any], str, str]:
     """The error object, its message, and its code or type as text."""
     if isinstance(body, (str, bytes)):
         return {}, body if isinstance(body, str) else body.decode("utf-8", "replace"), ""
@@ -269,13 +269,13 @@ def _parts(body: Any) -> tuple[dict[str, Any], str, str]:
     if not isinstance(text, str):
         text = json.dumps(text, default=str)
     meta = inner.get("metadata")
-    if isinstance(meta, dict) and isinstance(meta.get("raw"), str):  # OpenRouter: what the service behind it said
+    if isinstance(meta, dict) and isinstance(meta.get("raw"), str):  # OpenRouter: the message of the underlying service
         text = f"{text}: {meta['raw']}"
     return inner, text, f"{inner.get('code') or ''} {inner.get('type') or ''}".strip()
 
 
-def short(text: str) -> str:
-    """On one line, and not too long."""
+def shorten(text: str) -> str:
+    """The text on one line, with at most 300 characters."""
     flat = " ".join(text.split())
     return flat if len(flat) <= 300 else flat[:297] + "..."
 

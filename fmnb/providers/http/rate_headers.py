@@ -1,8 +1,8 @@
-"""What a service says of its limits in the headers of an answer.
+"""Rate limits that a service reports in response headers.
 
 x-ratelimit-limit-requests, -remaining-requests, -reset-requests        OpenAI, Groq, Azure and most others
-anthropic-ratelimit-requests-limit, -remaining, -reset                  Anthropic (a reset is a moment)
-x-ratelimit-limit, -remaining, -reset; ratelimit-limit, ...             one limit, of requests
+anthropic-ratelimit-requests-limit, -remaining, -reset                  Anthropic (a reset is an ISO time)
+x-ratelimit-limit, -remaining, -reset; ratelimit-limit, ...             one limit, for requests
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def read(headers: Mapping[str, str]) -> dict[str, RateLimitState]:
-    """What is left of "requests" and "tokens", as far as the headers say it in full.
+    """The rate limits of "requests" and "tokens", if the headers report remaining, limit and reset.
 
     >>> read({"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "1s"})
     {'requests': RateLimitState(remaining=59.0, limit=60.0, reset=1.0)}
     """
-    found: dict[str, RateLimitState] = {}
+    limits: dict[str, RateLimitState] = {}
     for name, form in _FORMS:
-        if name in found or (left := headers.get(form.format("remaining"))) is None:
+        if name in limits or (remaining := headers.get(form.format("remaining"))) is None:
             continue
         limit, reset = headers.get(form.format("limit")), headers.get(form.format("reset"))
         try:
             if limit is not None and reset is not None:
-                found[name] = RateLimitState(float(left), float(limit), seconds(reset))
+                limits[name] = RateLimitState(float(remaining), float(limit), seconds_until(reset))
         except ValueError:
-            pass  # said in a way we do not know
-    return found
+            pass  # an unknown format
+    return limits
 
 
-def seconds(text: str) -> float:
+def seconds_until(text: str) -> float:
     """A reset as seconds from now. Raises ValueError for an unknown format.
 
     The formats are `6m0s`, `20ms`, a number of seconds, a Unix time, and an ISO time.

@@ -1,7 +1,7 @@
-"""One POST to a service and its response, whose body may be read as it comes or whole.
+"""One POST to a service and its response, whose body can be streamed or read at once.
 
-On aiohttp where it is installed (a third of the CPU time of the `openai` client), else on the
-`openai` client. Both send the same key and headers, honor the same timeouts and proxies, and
+Uses aiohttp if installed (a third of the CPU time of the `openai` client), otherwise the `openai`
+client. Both send the same key and headers, honor the same timeouts and proxies, and
 follow no redirect.
 """
 
@@ -23,7 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 from ..profiles import Profile
 from . import client
 
-_CACHE_SECONDS = 5.0  # how long rows reuse key, environment and proxies without a new look
+_CACHE_SECONDS = 5.0  # how long rows reuse key, environment and proxies without checking again
 _sessions: dict[tuple[Any, ...], Any] = {}
 _connections: dict[tuple[int, str, str], tuple[float, Connection]] = {}
 _proxies: dict[str, tuple[float, str | None]] = {}
@@ -31,7 +31,7 @@ _proxies: dict[str, tuple[float, str | None]] = {}
 
 @dataclass(frozen=True)
 class Connection:
-    """How a service is reached: the key, and aiohttp's session, or None where the `openai` client sends."""
+    """How to reach a service: the key, and aiohttp's session (None to use the `openai` client)."""
 
     secret: str
     session: Any = None
@@ -61,15 +61,15 @@ class BodyInterruptedError(Exception):
 
 def connect(p: Profile, secret: str) -> Connection:
     """The connection to a service with this key."""
-    if not _has_aiohttp() or any(os.environ.get(n) for n in ("ALL_PROXY", "all_proxy")):  # aiohttp speaks no SOCKS
+    if not _has_aiohttp() or any(os.environ.get(n) for n in ("ALL_PROXY", "all_proxy")):  # aiohttp does not support SOCKS
         return Connection(secret)
     return Connection(secret, _session(p, secret), None if p.loopback else _proxy(p.base_url))
 
 
 async def cached_connection(p: Profile) -> Connection:
-    """The connection to a service, at most a few seconds old: for rows, of which there are thousands.
+    """The connection to a service, cached for a few seconds, since a batch has thousands of rows.
 
-    Raises KeyMissingError without the key it needs.
+    Raises KeyMissingError if the key is missing.
     """
     ident = (id(asyncio.get_running_loop()), p.base_url, p.name)
     at, connection = _connections.get(ident, (0.0, None))
@@ -81,7 +81,7 @@ async def cached_connection(p: Profile) -> Connection:
 
 
 async def post(p: Profile, connection: Connection, url: str, content: bytes) -> Reply:
-    """Send; the response of any status. Exceptions are those of the HTTP stack."""
+    """Send a request; returns the response, whatever its status. Raises the HTTP stack's exceptions."""
     if connection.session is None:
         return await _post_with_client(p, connection.secret, url, content)
     response = await connection.session.post(url, data=content, allow_redirects=False, proxy=connection.proxy)
@@ -93,9 +93,9 @@ async def post(p: Profile, connection: Connection, url: str, content: bytes) -> 
 
 
 async def read(reply: Reply) -> bytes:
-    """The whole body; then the response is closed.
+    """Read the whole body and close the response.
 
-    Raises BodyInterruptedError with what arrived when the connection is lost on the way.
+    Raises BodyInterruptedError with the received part if the connection is lost.
     """
     parts: list[bytes] = []
     try:
@@ -111,7 +111,7 @@ async def read(reply: Reply) -> bytes:
 
 
 def clear() -> None:
-    """Forget which connections were made; the next call makes new ones."""
+    """Clear the cached connections; the next call opens new ones."""
     _connections.clear()
     _proxies.clear()
 
@@ -133,7 +133,7 @@ def _proxy(url: str) -> str | None:
 
 
 def _session(p: Profile, secret: str) -> Any:
-    """The connections to an address: made once, kept alive. Belongs to the running loop."""
+    """The session for an address, created once and kept alive. It belongs to the running event loop."""
     own = (*p.headers.items(), *client.headers_from_environment(p))
     address = (id(asyncio.get_running_loop()), os.getpid(), p.base_url, p.auth, secret, own, p.connect_timeout, p.read_timeout)
     ident = (*address, client.network_environment())
@@ -170,7 +170,7 @@ def _tls() -> Any:
 
 
 def _account_headers(p: Profile) -> dict[str, str]:
-    """Organization and project, which the `openai` client sends to OpenAI alone."""
+    """Organization and project headers, which the `openai` client sends only to OpenAI."""
     if p.name != "openai" or p.host not in p.key_hosts:
         return {}
     headers = {"OpenAI-Organization": os.environ.get("OPENAI_ORG_ID", ""), "OpenAI-Project": os.environ.get("OPENAI_PROJECT_ID", "")}
@@ -189,7 +189,7 @@ async def _post_with_client(p: Profile, secret: str, url: str, content: bytes) -
     try:
         response = await sender.post(url, cast_to=httpx2.Response, content=content, options=options, stream=True, stream_cls=AsyncStream)
     except Exception as e:
-        response = getattr(e, "response", None)  # of a status above 299, which the client has read
+        response = getattr(e, "response", None)  # for a status above 299, whose body the client has read
         if response is None:
             raise
         return Reply(response.status_code, response.headers, _one(response.content), response.aclose)

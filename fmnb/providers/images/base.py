@@ -19,21 +19,21 @@ from ...core.types import Request
 from ..http import errors as faults
 from ..profiles import Profile
 from ..reserved_params import check_routing
-from .models import makes
+from .models import media_kinds
 
 
 async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Event, None]:
     """Make the requested media. Raises UsageError for a text request: these models write no text."""
     if request.format != "image":
-        kind = "videos" if "video" in makes(p, model) else "pictures"
+        kind = "videos" if "video" in media_kinds(p, model) else "pictures"
         raise UsageError(
             f"{p.name}:{model} makes {kind} and answers no questions", hint='Add -f image (format="image"), or name a model that writes.'
         )
     check_routing(request.extra)
-    asked = image_options.image_options(request)
-    for name in (*asked.ignored, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
+    options = image_options.image_options(request)
+    for name in (*options.ignored, *(n for n in ("api", "quant", "dtype") if getattr(request, n))):
         yield Notice(kind="not_applied", text=name)
-    events = _way(p.image_api)(p, model, asked)
+    events = _stream_of(p.image_api)(p, model, options)
     try:
         async for event in events:
             yield event
@@ -47,7 +47,7 @@ async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Eve
         await aclose(events)
 
 
-def _way(name: str) -> Callable[[Profile, str, ImageOptions], AsyncIterator[Event]]:
+def _stream_of(name: str) -> Callable[[Profile, str, ImageOptions], AsyncIterator[Event]]:
     """The module for a service; no other module is imported."""
     match name:
         case "openai":

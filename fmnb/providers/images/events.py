@@ -7,8 +7,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ...core import image_options
-from ...core import media as _media
+from ...core import image_options, media
 from ...core.errors import EmptyAnswerError
 from ...core.events import Event, Finished, Media, Notice, UsageReported
 from ...core.image_options import ImageOptions
@@ -19,15 +18,15 @@ from ..profiles import Profile
 from . import prices as picture_prices
 
 
-def media(p: Profile, model: str, asked: ImageOptions, data: bytes, *, claimed: str = "") -> Media:
+def media_event(p: Profile, model: str, options: ImageOptions, data: bytes, *, stated_format: str = "") -> Media:
     """The event of one image or video; raises UnexpectedResponseError for other bytes."""
-    kind = _media.sniff(data)
-    if not kind and claimed == "svg":
+    kind = media.sniff(data)
+    if not kind and stated_format == "svg":
         kind = "image/svg+xml"  # can be saved, but is never shown, since it may have active content
     if not kind:
-        raise faults.unexpected_response(p, f"{_media.format_size(len(data))} that are neither a picture nor a video", 1, "")
-    name = f"{model.rpartition('/')[2]}{_media.suffix(kind)}"
-    return Media(data=data, media_type=kind, alt=_media.alt_text(f"{p.name}:{model}", asked.prompt), name=name)
+        raise faults.unexpected_response(p, f"{media.format_size(len(data))} that are neither a picture nor a video", 1, "")
+    name = f"{model.rpartition('/')[2]}{media.suffix(kind)}"
+    return Media(data=data, media_type=kind, alt=media.alt_text(f"{p.name}:{model}", options.prompt), name=name)
 
 
 def uri(image: Image) -> str:
@@ -35,30 +34,30 @@ def uri(image: Image) -> str:
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode('ascii')}"
 
 
-def ignored_options(asked: ImageOptions, known: set[str]) -> list[Notice]:
-    """A notice for each given shared option that is not in `known`."""
-    return [Notice(kind="not_applied", text=name) for name in asked.given() if name not in known]
+def ignored_options(options: ImageOptions, supported: set[str]) -> list[Notice]:
+    """A notice for each given shared option that is not in `supported`."""
+    return [Notice(kind="not_applied", text=name) for name in options.non_default() if name not in supported]
 
 
 async def end_events(
     p: Profile,
     model: str,
-    asked: ImageOptions,
-    made: list[Media],
+    options: ImageOptions,
+    items: list[Media],
     usage: Usage | None,
-    pictured: tuple[int, int] | None = None,
+    image_tokens: tuple[int, int] | None = None,
     **extra: Any,
 ) -> AsyncIterator[Event]:
     """The UsageReported and Finished events.
 
     `image_tokens` are the image tokens of input and output, which have their own prices.
     """
-    if not made:
+    if not items:
         raise EmptyAnswerError(f"{p.label} answered with no picture", hint="Ask again, or rephrase.", billed=None)
     usage = usage or Usage()
     if usage.cost is None and not p.local and p.prices:
         await prices.load()
-    usage = dataclasses.replace(usage, cost=picture_prices.cost(p, model, usage, pictured))
+    usage = dataclasses.replace(usage, cost=picture_prices.cost(p, model, usage, image_tokens))
     yield UsageReported(usage=usage)
-    seed = {} if asked.seed is None else {"seed": asked.seed}
-    yield Finished(model=model, extra=image_options.provenance(data=made[0].data, **seed, **extra))
+    seed = {} if options.seed is None else {"seed": options.seed}
+    yield Finished(model=model, extra=image_options.provenance(data=items[0].data, **seed, **extra))

@@ -19,27 +19,27 @@ from ...core.types import Usage
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile
-from .events import end_events, ignored_options, media
+from .events import end_events, ignored_options, media_event
 from .request import post
 
 # The service accepts aspect ratios, not sizes.
-_SHAPES = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_ASPECT_RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _FILTERED = ("SAFETY", "PROHIBITED", "BLOCKLIST", "RECITATION", "SPII")
 
 
-async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator[Event]:
     """One call per image; accompanying text becomes the text of the answer."""
     secret = await client.secret(p)
     native = dataclasses.replace(p, auth="x-goog-api-key")
     url = f"{p.base_url.removesuffix('/openai')}/models/{model.removeprefix('models/')}:generateContent"
-    body = _body(asked)
-    for notice in ignored_options(asked, {"n", "size"}):
+    body = _body(options)
+    for notice in ignored_options(options, {"n", "size"}):
         yield notice
-    made: list[Media] = []
-    usage, into, out = None, 0, 0
-    for number in range(asked.n or 1):
+    items: list[Media] = []
+    usage, image_tokens_in, image_tokens_out = None, 0, 0
+    for number in range(options.n or 1):
         yield Progress(
-            stage=f"{p.label} is making the picture", done=number, total=asked.n if (asked.n or 1) > 1 else None, unit="pictures"
+            stage=f"{p.label} is making the picture", done=number, total=options.n if (options.n or 1) > 1 else None, unit="pictures"
         )
         answer = await post(native, model, url, body, secret)
         for part in _parts(p, answer):
@@ -47,35 +47,39 @@ async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[E
                 continue
             if isinstance(part.get("text"), str):
                 yield TextDelta(text=part["text"])
-            elif data := _picture(p, part, secret):
-                made.append(media(p, model, asked, data))
-                yield made[-1]
-        one, pictured = _usage(answer.get("usageMetadata"))
-        usage, into, out = one if usage is None else usage + one, into + pictured[0], out + pictured[1]
-    async for event in end_events(p, model, asked, made, usage, (into, out)):
+            elif data := _image_bytes(p, part, secret):
+                items.append(media_event(p, model, options, data))
+                yield items[-1]
+        one, image_tokens = _usage(answer.get("usageMetadata"))
+        usage, image_tokens_in, image_tokens_out = (
+            one if usage is None else usage + one,
+            image_tokens_in + image_tokens[0],
+            image_tokens_out + image_tokens[1],
+        )
+    async for event in end_events(p, model, options, items, usage, (image_tokens_in, image_tokens_out)):
         yield event
 
 
-def _body(asked: ImageOptions) -> dict[str, Any]:
+def _body(options: ImageOptions) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
-        {"inlineData": {"mimeType": i.media_type, "data": base64.b64encode(i.data).decode("ascii")}} for i in asked.images
+        {"inlineData": {"mimeType": i.media_type, "data": base64.b64encode(i.data).decode("ascii")}} for i in options.images
     ]
-    if asked.prompt:
-        parts.append({"text": asked.prompt})
+    if options.prompt:
+        parts.append({"text": options.prompt})
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
-    if asked.size:
-        config["imageConfig"] = {"aspectRatio": _shape(*asked.size)}
-    return {"contents": [{"role": "user", "parts": parts}], "generationConfig": config | asked.raw}
+    if options.size:
+        config["imageConfig"] = {"aspectRatio": _aspect_ratio(*options.size)}
+    return {"contents": [{"role": "user", "parts": parts}], "generationConfig": config | options.raw}
 
 
-def _shape(width: int, height: int) -> str:
+def _aspect_ratio(width: int, height: int) -> str:
     """The nearest supported aspect ratio.
 
     >>> _shape(1024, 1024), _shape(1920, 1080)
     ('1:1', '16:9')
     """
-    wanted = math.log(width / height)
-    return min(_SHAPES, key=lambda s: abs(math.log(int(s.split(":")[0]) / int(s.split(":")[1])) - wanted))
+    ratio = math.log(width / height)
+    return min(_ASPECT_RATIOS, key=lambda s: abs(math.log(int(s.split(":")[0]) / int(s.split(":")[1])) - ratio))
 
 
 def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -92,7 +96,7 @@ def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
-def _picture(p: Profile, part: dict[str, Any], secret: str) -> bytes:
+def _image_bytes(p: Profile, part: dict[str, Any], secret: str) -> bytes:
     inline = part.get("inlineData")
     if not isinstance(inline, dict) or not inline.get("data"):
         return b""
@@ -102,17 +106,17 @@ def _picture(p: Profile, part: dict[str, Any], secret: str) -> bytes:
         raise faults.unexpected_response(p, "a picture that is not base64", 1, secret) from None
 
 
-def _usage(given: Any) -> tuple[Usage, tuple[int, int]]:
+def _usage(document: Any) -> tuple[Usage, tuple[int, int]]:
     """Usage, and image tokens of input and output."""
-    if not isinstance(given, dict):
+    if not isinstance(document, dict):
         return Usage(), (0, 0)
-    thought = given.get("thoughtsTokenCount") or 0
-    out = given.get("candidatesTokenCount")
-    usage = Usage(given.get("promptTokenCount"), None if out is None else out + thought, reasoning_tokens=thought or None)
-    made = given.get("candidatesTokensDetails")
-    return usage, (_pictured(given.get("promptTokensDetails")), _pictured(made) if made else out or 0)
+    thought = document.get("thoughtsTokenCount") or 0
+    out = document.get("candidatesTokenCount")
+    usage = Usage(document.get("promptTokenCount"), None if out is None else out + thought, reasoning_tokens=thought or None)
+    output_details = document.get("candidatesTokensDetails")
+    return usage, (_image_tokens(document.get("promptTokensDetails")), _image_tokens(output_details) if output_details else out or 0)
 
 
-def _pictured(details: Any) -> int:
+def _image_tokens(details: Any) -> int:
     rows = [d for d in details or () if isinstance(d, dict)]
     return sum(int(d.get("tokenCount") or 0) for d in rows if d.get("modality") == "IMAGE")

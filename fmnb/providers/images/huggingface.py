@@ -20,26 +20,28 @@ from ...core.image_options import ImageOptions
 from ...core.optional import require
 from ..http import client
 from ..profiles import Profile
-from .events import end_events, ignored_options, media
-from .models import makes
+from .events import end_events, ignored_options, media_event
+from .models import media_kinds
 from .request import error_from
 
 _ROUTER = "router.huggingface.co"
 _HUB = "https://huggingface.co"
-_KNOWN = {"size", "steps", "guidance", "negative", "seed", "n"}
+_SUPPORTED = {"size", "steps", "guidance", "negative", "seed", "n"}
 
 
-async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator[Event]:
     """One call per image, with increasing seeds."""
     secret = await client.secret(p)
-    video = "video" in makes(p, model)
-    known = {"steps", "guidance", "negative", "seed"} if video else {"steps", "guidance", "negative", "n"} if asked.images else _KNOWN
-    for notice in ignored_options(asked, known):
+    video = "video" in media_kinds(p, model)
+    supported = (
+        {"steps", "guidance", "negative", "seed"} if video else {"steps", "guidance", "negative", "n"} if options.images else _SUPPORTED
+    )
+    for notice in ignored_options(options, supported):
         yield notice
-    if asked.images and video:
+    if options.images and video:
         raise BadRequestError("Videos are made from words alone here", hint="Leave the attached pictures out.")
-    count = 1 if video else asked.n or 1
-    made: list[Media] = []
+    count = 1 if video else options.n or 1
+    items: list[Media] = []
     for number in range(count):
         yield Progress(
             stage=f"{p.label} is making the {'video' if video else 'picture'}",
@@ -49,19 +51,19 @@ async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[E
         )
 
         def work(put: Callable[[bytes], None], stop: threading.Event, number: int = number) -> None:
-            put(_call(p, model, asked, secret, video, number))
+            put(_call(p, model, options, secret, video, number))
 
         async for data in thread_stream(work):
-            made.append(media(p, model, asked, data))
-            yield made[-1]
-    more: dict[str, Any] = {"seeds": [asked.seed + i for i in range(count)]} if asked.seed is not None and count > 1 else {}
-    if len(asked.images) > 1:
+            items.append(media_event(p, model, options, data))
+            yield items[-1]
+    more: dict[str, Any] = {"seeds": [options.seed + i for i in range(count)]} if options.seed is not None and count > 1 else {}
+    if len(options.images) > 1:
         yield Notice(kind="not_applied", text="all attached pictures but the first")
-    async for event in end_events(p, model, asked, made, None, steps=asked.steps, **more):
+    async for event in end_events(p, model, options, items, None, steps=options.steps, **more):
         yield event
 
 
-def _call(p: Profile, model: str, asked: ImageOptions, secret: str, video: bool, number: int) -> bytes:
+def _call(p: Profile, model: str, options: ImageOptions, secret: str, video: bool, number: int) -> bytes:
     hub = require("huggingface_hub", "all", "to reach Hugging Face")
     require("PIL.Image", "attach", "to open pictures from Hugging Face")
     name, _, provider = model.partition(":")
@@ -78,35 +80,37 @@ def _call(p: Profile, model: str, asked: ImageOptions, secret: str, video: bool,
                 detail=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
                 hint="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
             )
-        maker = hub.InferenceClient(provider=provider or "auto", api_key=secret, timeout=p.read_timeout)
+        inference = hub.InferenceClient(provider=provider or "auto", api_key=secret, timeout=p.read_timeout)
     else:
-        maker = hub.InferenceClient(base_url=p.base_url, api_key=secret or None, timeout=p.read_timeout)
+        inference = hub.InferenceClient(base_url=p.base_url, api_key=secret or None, timeout=p.read_timeout)
         name = ""
-    shared: dict[str, Any] = {"negative_prompt": asked.negative, "num_inference_steps": asked.steps, "guidance_scale": asked.guidance}
-    seed = None if asked.seed is None else asked.seed + number
+    shared: dict[str, Any] = {"negative_prompt": options.negative, "num_inference_steps": options.steps, "guidance_scale": options.guidance}
+    seed = None if options.seed is None else options.seed + number
     try:
         if video:
-            shared["negative_prompt"] = [asked.negative] if asked.negative else None
-            return bytes(maker.text_to_video(asked.prompt, model=name or None, seed=seed, extra_body=asked.raw or None, **shared))
-        if asked.images:
-            picture = maker.image_to_image(asked.images[0].data, prompt=asked.prompt or None, model=name or None, **shared, **asked.raw)
+            shared["negative_prompt"] = [options.negative] if options.negative else None
+            return bytes(inference.text_to_video(options.prompt, model=name or None, seed=seed, extra_body=options.raw or None, **shared))
+        if options.images:
+            image = inference.image_to_image(
+                options.images[0].data, prompt=options.prompt or None, model=name or None, **shared, **options.raw
+            )
         else:
-            width, height = asked.size or (None, None)
-            picture = maker.text_to_image(
-                asked.prompt, model=name or None, width=width, height=height, seed=seed, extra_body=asked.raw or None, **shared
+            width, height = options.size or (None, None)
+            image = inference.text_to_image(
+                options.prompt, model=name or None, width=width, height=height, seed=seed, extra_body=options.raw or None, **shared
             )
     except Exception as e:
         raise _error(p, model, e, secret) from None
-    return _encoded(picture)
+    return _image_bytes(image)
 
 
-def _encoded(picture: Any) -> bytes:
+def _image_bytes(image: Any) -> bytes:
     """The original bytes of an image that the client has opened; encoded again if they are not available."""
-    held = getattr(picture, "fp", None)
-    if isinstance(held, io.BytesIO):
-        return held.getvalue()
+    file = getattr(image, "fp", None)
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()
     out = io.BytesIO()
-    picture.save(out, format="PNG")
+    image.save(out, format="PNG")
     return out.getvalue()
 
 

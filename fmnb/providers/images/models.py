@@ -12,7 +12,7 @@ from . import prices as picture_prices
 _SEEDED = ("huggingface",)  # interfaces where a seed determines the image, whatever the profile says
 
 
-def makes(p: Profile, model: str) -> tuple[str, ...]:
+def media_kinds(p: Profile, model: str) -> tuple[str, ...]:
     """What a model makes instead of text: ("image",), ("video",), or ().
 
     >>> makes(Profile("p", image_api="openai", image_models=("gpt-image*",)), "gpt-image-2")
@@ -27,15 +27,15 @@ def makes(p: Profile, model: str) -> tuple[str, ...]:
     return ()
 
 
-def info(p: Profile, model: str, plain: ModelInfo) -> ModelInfo:
+def info(p: Profile, model: str, text_info: ModelInfo) -> ModelInfo:
     """The ModelInfo of an image model, from that of a text model."""
-    out = makes(p, model)
+    out = media_kinds(p, model)
     if not out:
-        return plain
-    takes = ("text", "image") if p.image_edits or p.image_api in ("gemini", "runway", "huggingface") else ("text",)
-    return dataclasses.replace(plain, outputs=out, inputs=takes, price_out=picture_prices.per_million(p, model))
+        return text_info
+    inputs = ("text", "image") if p.image_edits or p.image_api in ("gemini", "runway", "huggingface") else ("text",)
+    return dataclasses.replace(text_info, outputs=out, inputs=inputs, price_out=picture_prices.per_million(p, model))
 
 
-def seeded(p: Profile, model: str, request: Request) -> bool:
+def is_deterministic(p: Profile, model: str, request: Request) -> bool:
     """Whether the same request gives the same image."""
     return request.seed is not None and ("seed" in p.image_fields or p.image_api in _SEEDED)

@@ -8,7 +8,7 @@ from .. import prices
 from ..profiles import Profile
 
 
-def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] | None) -> float | None:
+def cost(profile: Profile, model: str, usage: Usage, image_tokens: tuple[int, int] | None) -> float | None:
     """Cost of one call in US dollars.
 
     `image_tokens` are the image tokens of input and output, None if not reported.
@@ -18,11 +18,14 @@ def cost(profile: Profile, model: str, usage: Usage, pictured: tuple[int, int] |
     """
     if usage.cost is not None or profile.local:
         return prices.cost(profile, model, usage)
-    if not profile.prices or pictured is None or usage.input_tokens is None or usage.output_tokens is None:
+    if not profile.prices or image_tokens is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     table = require("genai_prices", "all", "to know prices")
     tokens = table.Usage(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, input_image_tokens=pictured[0], output_image_tokens=pictured[1]
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        input_image_tokens=image_tokens[0],
+        output_image_tokens=image_tokens[1],
     )
     try:
         return float(table.calc_price(tokens, model, provider_id=profile.prices).total_price)

@@ -16,11 +16,11 @@ from ..http import errors as faults
 from ..profiles import Profile
 from ..wire import base as wire
 
-LARGEST = 300_000_000  # maximum bytes of an image or video
-_NEEDED = ("prompt", "image", "image_url", "reference_images", "response_format")  # options that a request requires
+MAX_BYTES = 300_000_000  # maximum bytes of an image or video
+_REQUIRED = ("prompt", "image", "image_url", "reference_images", "response_format")  # options that a request requires
 
 
-class OptionRefused(Exception):
+class OptionRejected(Exception):
     """The service refused one named option of the body."""
 
     def __init__(self, option: str):
@@ -45,9 +45,9 @@ async def post(
             response = await sender.post(url, cast_to=httpx2.Response, content=wire.encode(body), options=options)
     except Exception as e:
         if drop_option and getattr(e, "status_code", None) in (400, 422):
-            option = rejected_option.refused_option(body, client.body_of(e.response))  # type: ignore[attr-defined]
-            if option and option not in _NEEDED:
-                raise OptionRefused(option) from None
+            option = rejected_option.rejected_option(body, client.body_of(e.response))  # type: ignore[attr-defined]
+            if option and option not in _REQUIRED:
+                raise OptionRejected(option) from None
         raise error_from(p, model, e, secret) from None
     document = client.body_of(response)
     if not isinstance(document, dict):
@@ -57,9 +57,9 @@ async def post(
 
 def error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     """The error of a failed image request."""
-    found = client.error_from(p, model, e, secret, p.models if not p.local else ())
-    found.message = found.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
-    return found
+    error = client.error_from(p, model, e, secret, p.models if not p.local else ())
+    error.message = error.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
+    return error
 
 
 async def fetch(p: Profile, url: str) -> bytes:
@@ -93,9 +93,9 @@ async def fetch(p: Profile, url: str) -> bytes:
                 )
             async for block in response.aiter_bytes():
                 data += block
-                if len(data) > LARGEST:
+                if len(data) > MAX_BYTES:
                     raise CallError(
-                        f"{p.label} sent more than a picture or video", detail=f"over {media.format_size(LARGEST)}", billed=True
+                        f"{p.label} sent more than a picture or video", detail=f"over {media.format_size(MAX_BYTES)}", billed=True
                     )
     except Exception as e:
         if isinstance(e, FmnbError) or not client.is_transport(e):

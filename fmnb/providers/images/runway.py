@@ -18,29 +18,29 @@ from ...core.image_options import ImageOptions
 from ..http import client
 from ..http import errors as faults
 from ..profiles import Profile
-from .events import end_events, ignored_options, media, uri
-from .models import makes
+from .events import end_events, ignored_options, media_event, uri
+from .models import media_kinds
 from .request import error_from, fetch, post
 
-POLL = 5.0  # seconds between two polls: the minimum of the service
-_PATIENCE = 6  # failed polls in a row before the task is abandoned
+POLL_INTERVAL = 5.0  # seconds between two polls: the minimum of the service
+_MAX_FAILED_POLLS = 6  # failed polls in a row before the task is abandoned
 _IMAGE, _VIDEO = "1024:1024", "1280:720"  # the service requires an aspect ratio
-_SECONDS = 5
+_DEFAULT_SECONDS = 5
 
 
-async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[Event]:
+async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator[Event]:
     """Create the task, poll its progress, download the result."""
     secret = await client.secret(p)
-    video = "video" in makes(p, model)
-    body, path = _task(model, asked, video)
-    for notice in ignored_options(asked, {"size", "seed", "negative", "seconds"} if video else {"size", "seed", "n"}):
+    video = "video" in media_kinds(p, model)
+    body, path = _task(model, options, video)
+    for notice in ignored_options(options, {"size", "seed", "negative", "seconds"} if video else {"size", "seed", "n"}):
         yield notice
     created = await post(p, model, f"{p.base_url}/{path}", body, secret)
     task = str(created.get("id") or "")
     if not re.fullmatch(r"[\w.:-]{1,200}", task):  # it becomes part of URLs and messages
         raise faults.unexpected_response(p, str(created), 1, secret)
-    made: list[Media] = []
-    over = False
+    items: list[Media] = []
+    ended = False
     try:
         async for state in _states(p, model, task, secret):
             status = str(state.get("status") or "")
@@ -52,45 +52,47 @@ async def stream(p: Profile, model: str, asked: ImageOptions) -> AsyncIterator[E
                 share = float(done) if isinstance(done, (int, float)) else 0.0
                 yield Progress(stage=f"{p.label} is making it", done=round(100 * share), total=100, unit="%")
             else:
-                over = True
-                _check(p, task, state)
+                ended = True
+                _raise_for_failure(p, task, state)
                 for url in state.get("output") or ():
                     yield Progress(stage="fetching", unit="bytes")
-                    made.append(media(p, model, asked, await fetch(p, str(url))))
-                    yield made[-1]
+                    items.append(media_event(p, model, options, await fetch(p, str(url))))
+                    yield items[-1]
     finally:
-        if not over:
+        if not ended:
             with suppress(Exception):
                 await _delete(p, task, secret)
-    async for event in end_events(p, model, asked, made, None, task=task, seconds=body.get("duration")):
+    async for event in end_events(p, model, options, items, None, task=task, seconds=body.get("duration")):
         yield event
 
 
-def _task(model: str, asked: ImageOptions, video: bool) -> tuple[dict[str, Any], str]:
+def _task(model: str, options: ImageOptions, video: bool) -> tuple[dict[str, Any], str]:
     """Body and path of the task."""
-    shape = f"{asked.size[0]}:{asked.size[1]}" if asked.size else _VIDEO if video else _IMAGE
+    shape = f"{options.size[0]}:{options.size[1]}" if options.size else _VIDEO if video else _IMAGE
     body: dict[str, Any] = {"model": model, "ratio": shape}
-    if asked.prompt:
-        body["promptText"] = asked.prompt
-    if asked.seed is not None:
-        body["seed"] = asked.seed
+    if options.prompt:
+        body["promptText"] = options.prompt
+    if options.seed is not None:
+        body["seed"] = options.seed
     if not video:
-        if asked.n is not None:
-            body["outputCount"] = asked.n
-        if asked.images:
-            body["referenceImages"] = [{"uri": uri(i)} for i in asked.images]
-        return body | asked.raw, "text_to_image"
-    seconds = asked.seconds or _SECONDS
+        if options.n is not None:
+            body["outputCount"] = options.n
+        if options.images:
+            body["referenceImages"] = [{"uri": uri(i)} for i in options.images]
+        return body | options.raw, "text_to_image"
+    seconds = options.seconds or _DEFAULT_SECONDS
     body["duration"] = int(seconds) if seconds == int(seconds) else seconds
-    if asked.negative is not None:
-        body["negativePrompt"] = asked.negative
-    if len(asked.images) > 2:
-        raise BadRequestError("A video takes a first and a last picture", detail=f"{len(asked.images)} attached", hint="Attach one or two.")
-    if len(asked.images) == 2:
-        body["promptImage"] = [{"uri": uri(i), "position": at} for i, at in zip(asked.images, ("first", "last"), strict=True)]
-    elif asked.images:
-        body["promptImage"] = uri(asked.images[0])
-    return body | asked.raw, "image_to_video" if asked.images else "text_to_video"
+    if options.negative is not None:
+        body["negativePrompt"] = options.negative
+    if len(options.images) > 2:
+        raise BadRequestError(
+            "A video takes a first and a last picture", detail=f"{len(options.images)} attached", hint="Attach one or two."
+        )
+    if len(options.images) == 2:
+        body["promptImage"] = [{"uri": uri(i), "position": at} for i, at in zip(options.images, ("first", "last"), strict=True)]
+    elif options.images:
+        body["promptImage"] = uri(options.images[0])
+    return body | options.raw, "image_to_video" if options.images else "text_to_video"
 
 
 async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterator[dict[str, Any]]:
@@ -98,10 +100,10 @@ async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterat
     failed = 0
     while True:
         try:
-            state = await _ask(p, model, task, secret)
+            state = await _poll(p, model, task, secret)
         except FmnbError as e:
             failed += 1
-            if not e.retryable or failed >= _PATIENCE:
+            if not e.retryable or failed >= _MAX_FAILED_POLLS:
                 e.billed, e.retryable = None, False
                 e.hint = f"The task {task} may go on at {p.label}. {e.hint}"
                 raise
@@ -110,10 +112,10 @@ async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterat
             yield state
             if state.get("status") not in ("PENDING", "THROTTLED", "RUNNING"):
                 return
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def _ask(p: Profile, model: str, task: str, secret: str) -> dict[str, Any]:
+async def _poll(p: Profile, model: str, task: str, secret: str) -> dict[str, Any]:
     sender, options = await client.connect(p, secret)
     import httpx2
 
@@ -135,17 +137,17 @@ async def _delete(p: Profile, task: str, secret: str) -> None:
         await sender.delete(f"{p.base_url}/tasks/{task}", cast_to=httpx2.Response, options=options)
 
 
-def _check(p: Profile, task: str, state: dict[str, Any]) -> None:
+def _raise_for_failure(p: Profile, task: str, state: dict[str, Any]) -> None:
     """Raise the error of a task that ended without a result."""
     if state["status"] == "SUCCEEDED":
         return
     code = str(state.get("failureCode") or "")
-    seen = "; ".join(filter(None, (code, str(state.get("failure") or "")))) or str(state["status"])
+    detail = "; ".join(filter(None, (code, str(state.get("failure") or "")))) or str(state["status"])
     if code.startswith("SAFETY"):
         which = "what was asked" if ".INPUT" in code else "what it had made"
-        raise ContentFilterError(f"{p.label} withheld {which}", detail=seen, hint="Rephrase it, or use other pictures.", billed=None)
+        raise ContentFilterError(f"{p.label} withheld {which}", detail=detail, hint="Rephrase it, or use other pictures.", billed=None)
     if code.startswith(("INPUT", "ASSET")):
-        raise BadRequestError(f"{p.label} cannot use what was sent", detail=seen, hint="Change the prompt, picture or size.", billed=None)
+        raise BadRequestError(f"{p.label} cannot use what was sent", detail=detail, hint="Change the prompt, picture or size.", billed=None)
     if state["status"] == "CANCELLED":
         raise CallError(f"The task was cancelled at {p.label}", detail=task, hint="Run the cell again to make a new one.", billed=None)
-    raise ServerError(f"{p.label} failed to make it", detail=seen, hint="Run the cell again.", billed=None, retryable=False)
+    raise ServerError(f"{p.label} failed to make it", detail=detail, hint="Run the cell again.", billed=None, retryable=False)

@@ -98,8 +98,10 @@ class ObjectBackend:
             except FmnbError:
                 raise
             except Exception as e:
-                seen = f"{type(e).__name__}: {e}"
-                raise CustomModelError(f"{self._info.name[7:]} failed", detail=seen[:300], hint="Its own lines follow.", billed=None) from e
+                detail = f"{type(e).__name__}: {e}"
+                raise CustomModelError(
+                    f"{self._info.name[7:]} failed", detail=detail[:300], hint="Its own lines follow.", billed=None
+                ) from e
             if stop.is_set():
                 return
             if silent:
@@ -113,9 +115,9 @@ class ObjectBackend:
 
 def _call(function: Any, request: Request, put: Put, stopped: Callable[[], bool]) -> Finished:
     """Call a function with the text, or with messages if the name of its first argument says so."""
-    argument, options, lost = arguments(function, request)
+    argument, options, not_applied = arguments(function, request)
     _check_takes(function, argument, options)
-    for name in lost:
+    for name in not_applied:
         put(Notice(kind="not_applied", text=name))
     result = function(argument, **options)
     data = None
@@ -155,29 +157,29 @@ def arguments(function: Any, request: Request) -> tuple[Any, dict[str, Any], lis
     except (TypeError, ValueError):  # some built-in functions have no signature
         parameters = {}  # type: ignore[assignment]
     first = next(iter(parameters.values()), None)
-    whole = first is not None and (first.name in _MESSAGES or "list[dict" in str(first.annotation))
+    takes_messages = first is not None and (first.name in _MESSAGES or "list[dict" in str(first.annotation))
     names = ("temperature", "max_tokens", "seed", "stop", "schema", "logprobs")
-    given = {n: v for n in names if (v := getattr(request, n)) not in (None, ())}
-    given |= request.extra
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    requested = {n: v for n in names if (v := getattr(request, n)) not in (None, ())}
+    requested |= request.extra
+    takes_keywords = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     rest = list(parameters)[1:]
-    options = {n: v for n, v in given.items() if n in rest or (anything and n in request.extra)}
-    lost = [n for n in given if n not in options and n != "schema"]
-    if whole:
+    options = {n: v for n, v in requested.items() if n in rest or (takes_keywords and n in request.extra)}
+    not_applied = [n for n in requested if n not in options and n != "schema"]
+    if takes_messages:
         messages = chat_messages(Profile("object"), request.messages)
         if request.schema is not None and "schema" not in options:
             instruct(messages, request.schema)
-        return messages, options, lost
+        return messages, options, not_applied
     text, system = last_text(request), next((m.text for m in request.messages if m.role == "system"), "")
     if system and "system" in rest:
         options["system"] = system
     elif system:
         text = f"{system}\n\n{text}"
     if sum(m.role == "user" for m in request.messages) > 1:
-        lost.append("earlier turns")
+        not_applied.append("earlier turns")
     if request.schema is not None and "schema" not in options:
         text = f"{text}\n\n{schema_instruction(request.schema)}"
-    return text, options, lost
+    return text, options, not_applied
 
 
 def last_text(request: Request) -> str:
@@ -217,9 +219,9 @@ def text_of(piece: Any) -> str:
     if isinstance(piece, Response):
         return piece.text
     for name in ("delta", "text", "content", "response"):
-        found = piece.get(name) if isinstance(piece, dict) else getattr(piece, name, None)
-        if isinstance(found, str):
-            return found
+        value = piece.get(name) if isinstance(piece, dict) else getattr(piece, name, None)
+        if isinstance(value, str):
+            return value
     if isinstance(piece, (dict, list, tuple, int, float, bool)):
         return json.dumps(piece, ensure_ascii=False, default=str)
     return str(piece)

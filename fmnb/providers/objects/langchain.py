@@ -40,11 +40,11 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
     meter = _meter()
     sources: list[dict[str, Any]] = []
     model = ""
-    said: dict[str, int] = {}
+    sent_ids: dict[str, int] = {}
     for chunk in _chunks(value, inputs, {"config": {"callbacks": [meter]} if meter else None, **options}):
         if stopped():
             break
-        for event in _events(chunk, sources, said):
+        for event in _events(chunk, sources, sent_ids):
             put(event)
         model = (getattr(chunk, "response_metadata", None) or {}).get("model_name", "") or model
     usage = _usage(meter)
@@ -89,30 +89,30 @@ def _inputs(value: Any, request: Request) -> tuple[Any, set[str]]:
     fields = schema.get("properties") or {}
     if schema.get("type") != "object" or not fields:
         return text, set()
-    given = {k: v for k, v in request.extra.items() if k in fields}
-    open_ = [f for f in fields if f not in given]
+    values = {k: v for k, v in request.extra.items() if k in fields}
+    open_ = [f for f in fields if f not in values]
     turns = next((f for f in open_ if f in ("messages", "chat_history", "history")), "")
     if turns == "messages":
-        return {**given, "messages": messages}, set(given)
-    wanted = [f for f in open_ if f in schema.get("required", fields)] or open_
-    if turns and turns in wanted and len(wanted) > 1:
-        given[turns], text = messages[:-1], messages[-1]["content"]
-        wanted.remove(turns)
-    if len(wanted) == 1:
-        return {**given, wanted[0]: text}, set(given)
+        return {**values, "messages": messages}, set(values)
+    missing = [f for f in open_ if f in schema.get("required", fields)] or open_
+    if turns and turns in missing and len(missing) > 1:
+        values[turns], text = messages[:-1], messages[-1]["content"]
+        missing.remove(turns)
+    if len(missing) == 1:
+        return {**values, missing[0]: text}, set(values)
     raise UsageError(
         "This chain takes several fields",
         detail=", ".join(fields),
-        hint=f"Give all but one with -p: `-p {wanted[0]}=VALUE`; the prompt is the last.",
+        hint=f"Give all but one with -p: `-p {missing[0]}=VALUE`; the prompt is the last.",
     )
 
 
-def _events(chunk: Any, sources: list[dict[str, Any]], said: dict[str, int]) -> Iterator[Event]:
+def _events(chunk: Any, sources: list[dict[str, Any]], sent_ids: dict[str, int]) -> Iterator[Event]:
     """The events of one chunk: text, a message, or a dict of a chain's outputs."""
     if isinstance(chunk, str):
         yield TextDelta(text=chunk)
     elif isinstance(chunk, dict):
-        yield from _from_dict(chunk, sources, said)
+        yield from _from_dict(chunk, sources, sent_ids)
     elif hasattr(chunk, "content"):
         yield from _from_content(chunk.content)
         thought = (getattr(chunk, "additional_kwargs", None) or {}).get("reasoning_content")
@@ -132,7 +132,7 @@ def _from_content(content: Any) -> Iterator[Event]:
             yield ReasoningDelta(text=thought)
 
 
-def _from_dict(chunk: dict[str, Any], sources: list[dict[str, Any]], said: dict[str, int]) -> Iterator[Event]:
+def _from_dict(chunk: dict[str, Any], sources: list[dict[str, Any]], sent_ids: dict[str, int]) -> Iterator[Event]:
     for key in _SOURCES:
         sources += [_source(d) for d in chunk.get(key) or () if hasattr(d, "page_content")]
     text = next((chunk[k] for k in _ANSWERS if isinstance(chunk.get(k), str)), None)
@@ -141,8 +141,8 @@ def _from_dict(chunk: dict[str, Any], sources: list[dict[str, Any]], said: dict[
         return
     for value in (chunk, *chunk.values()):  # a graph returns {node: {"messages": [...]}} or its whole state
         for m in (value.get("messages") or ())[-1:] if isinstance(value, dict) else ():
-            if getattr(m, "type", "") in ("ai", "AIMessageChunk") and said.setdefault(str(m.id or id(m)), 1) == 1:
-                said[str(m.id or id(m))] = 2
+            if getattr(m, "type", "") in ("ai", "AIMessageChunk") and sent_ids.setdefault(str(m.id or id(m)), 1) == 1:
+                sent_ids[str(m.id or id(m))] = 2
                 yield from _from_content(m.content)
 
 

@@ -56,8 +56,8 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
         if stopped():
             break
         put(TextDelta(text=piece))
-    found = [_source(n) for n in getattr(answer, "source_nodes", None) or ()]
-    return Finished(extra={"sources": found} if found else {})
+    sources = [_source(n) for n in getattr(answer, "source_nodes", None) or ()]
+    return Finished(extra={"sources": sources} if sources else {})
 
 
 def _llm(value: Any, messages: list[dict[str, Any]], put: Callable[[Event], None], stopped: Callable[[], bool]) -> Finished:
@@ -78,10 +78,10 @@ def _pieces(answer: Any) -> Iterator[str]:
         yield str(answer.response or "")
 
 
-def _source(found: Any) -> dict[str, Any]:
-    node = found.node
+def _source(scored_node: Any) -> dict[str, Any]:
+    node = scored_node.node
     about = node.metadata or {}
     title = str(about.get("title") or about.get("file_name") or about.get("source") or node.node_id)
     page = about.get("page_label")
     one = {"title": title + (f", page {page}" if page else ""), "text": node.get_content()[:500]}
-    return one if found.score is None else {**one, "score": round(float(found.score), 4)}
+    return one if scored_node.score is None else {**one, "score": round(float(scored_node.score), 4)}

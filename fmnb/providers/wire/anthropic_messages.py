@@ -54,13 +54,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         "messages": [m for m in sent if m["content"]],
         "stream": True,
     }
-    lost = unsupported_options(profile, request, _UNSUPPORTED)
+    not_applied = unsupported_options(profile, request, _UNSUPPORTED)
     if system:
         out["system"] = system
     if request.temperature is not None:
         out["temperature"] = min(request.temperature, 1.0)
         if request.temperature > 1:
-            lost.append("temperature above 1")
+            not_applied.append("temperature above 1")
     if request.stop:
         out["stop_sequences"] = list(request.stop)
     if request.tools:
@@ -69,11 +69,11 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         level = "format" if closed(request.schema) else "tool"
         _ask_for_schema(out, request, level)
         if level != "format" or not is_object(request.schema):
-            lost.append(SCHEMA_OPTION)
+            not_applied.append(SCHEMA_OPTION)
     with_extra(out, {k: v for k, v in request.extra.items() if k not in _UNSUPPORTED})
     if "cache_control" not in request.extra:
         _cache(out)
-    return out, lost
+    return out, not_applied
 
 
 def _length(request: Request) -> int:
@@ -84,8 +84,8 @@ def _length(request: Request) -> int:
 
 
 def _message(profile: Profile, by: str, m: Message, cite: bool) -> dict[str, Any]:
-    if (said := provider_state(by, m)) is not None:
-        return {"role": "assistant", "content": list(said)}
+    if (state := provider_state(by, m)) is not None:
+        return {"role": "assistant", "content": list(state)}
     results: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
     for p in sendable_parts(m):
@@ -126,10 +126,10 @@ def _document(profile: Profile, p: File, cite: bool) -> dict[str, Any]:
 
 def _object(arguments: str) -> dict[str, Any]:
     try:
-        found = json.loads(arguments or "{}")
+        value = json.loads(arguments or "{}")
     except ValueError:  # truncated or invalid arguments from the model: the service accepts only an object
         return {"arguments": arguments}
-    return found if isinstance(found, dict) else {"arguments": found}
+    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _tool(f: dict[str, Any]) -> dict[str, Any]:
@@ -286,34 +286,34 @@ class AnthropicAnswer(Answer):
         if delta.get("stop_reason"):
             self._reason(delta["stop_reason"], delta.get("stop_details") or {})
 
-    def _reason(self, given: str, details: dict[str, Any]) -> None:
-        self.reason = finish_reason(given)
+    def _reason(self, reason: str, details: dict[str, Any]) -> None:
+        self.reason = finish_reason(reason)
         if self.reason == "tool_calls" and not self.tools:
             self.reason = "stop"  # the forced tool call holds the structured output
-        if given == "max_tokens" and self._length:
+        if reason == "max_tokens" and self._length:
             self.notes.append(f"cut at {self._length:,} tokens, the length asked for where none is given: --max-tokens allows more")
-        if given == "model_context_window_exceeded":
+        if reason == "model_context_window_exceeded":
             self.notes.append("the model's context is full")
-        if given == "pause_turn":
+        if reason == "pause_turn":
             self.notes.append("the service paused a long turn: `%fm continue` goes on")
         if details.get("explanation"):
             self.notes.append(str(details["explanation"]))
-        kept = [self._blocks[i] for i in sorted(self._blocks)]
-        if any(b.get("type") not in ("text", "tool_use") for b in kept):
-            self.extra[PROVIDER_STATE] = {"by": self._by, "said": [b for b in kept if b.get("type") != "text" or b.get("text")]}
+        blocks = [self._blocks[i] for i in sorted(self._blocks)]
+        if any(b.get("type") not in ("text", "tool_use") for b in blocks):
+            self.extra[PROVIDER_STATE] = {"by": self._by, "said": [b for b in blocks if b.get("type") != "text" or b.get("text")]}
 
-    def count(self, given: dict[str, Any]) -> None:
+    def count(self, document: dict[str, Any]) -> None:
         """Record the reported usage."""
-        self._count(given)
+        self._count(document)
 
-    def _count(self, given: Any) -> None:
+    def _count(self, usage: Any) -> None:
         """Record usage, which is reported twice and grows.
 
         The service counts cached tokens separately; `Usage.input_tokens` includes them.
         """
-        if not isinstance(given, dict):
+        if not isinstance(usage, dict):
             return
-        self._counted |= {k: v for k, v in given.items() if v is not None}
+        self._counted |= {k: v for k, v in usage.items() if v is not None}
         get = self._counted.get
         cached, self.cache_write_tokens = get("cache_read_input_tokens") or 0, get("cache_creation_input_tokens") or 0
         self.usage = Usage(

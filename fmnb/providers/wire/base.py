@@ -47,18 +47,18 @@ class Wire:
         return bool(document.get(self.complete_key)) or (self.complete_key in document and isinstance(document.get("status"), str))
 
 
-def unsupported_options(profile: Profile, request: Request, lacks: tuple[str, ...] = ()) -> list[str]:
+def unsupported_options(profile: Profile, request: Request, unsupported: tuple[str, ...] = ()) -> list[str]:
     """Options of the request that the interface does not have or the service ignores."""
-    asked = {
+    requested = {
         "temperature": request.temperature is not None,
         "seed": request.seed is not None,
         "stop": bool(request.stop),
         "logprobs": request.logprobs is not None,
         "max_tokens": request.max_tokens is not None,
     }
-    found = [n for n in dict.fromkeys((*lacks, *profile.ignores)) if asked.get(n) or n in request.extra]
+    names = [n for n in dict.fromkeys((*unsupported, *profile.ignores)) if requested.get(n) or n in request.extra]
     # the service decides how its weights are loaded
-    return found + [n for n in ("quant", "dtype") if getattr(request, n)]
+    return names + [n for n in ("quant", "dtype") if getattr(request, n)]
 
 
 def drop_ignored(profile: Profile, body: dict[str, Any]) -> None:
@@ -110,12 +110,12 @@ def tool_schemas(tools: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     return [t["function"] if t.get("type") == "function" and isinstance(t.get("function"), dict) else t for t in tools]
 
 
-def split_system(given: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
+def split_system(messages: tuple[Message, ...]) -> tuple[str, tuple[Message, ...]]:
     """The joined text of leading system messages, and the other messages."""
     head = 0
-    while head < len(given) and given[head].role == "system":
+    while head < len(messages) and messages[head].role == "system":
         head += 1
-    return "\n\n".join(m.text for m in given[:head]), given[head:]
+    return "\n\n".join(m.text for m in messages[:head]), messages[head:]
 
 
 def sendable_parts(m: Message) -> list[Part]:
@@ -133,8 +133,8 @@ def provider_state(by: str, m: Message) -> Any:
     It is sent to no other service.
     """
     for p in m.parts:
-        if isinstance(p, Reasoning) and isinstance(kept := p.extra.get(PROVIDER_STATE), dict) and kept.get("by") == by:
-            return kept.get("said")
+        if isinstance(p, Reasoning) and isinstance(state := p.extra.get(PROVIDER_STATE), dict) and state.get("by") == by:
+            return state.get("said")
     return None
 
 

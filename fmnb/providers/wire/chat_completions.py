@@ -42,7 +42,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     [{'role': 'user', 'content': 'hi'}]
     """
     out: dict[str, Any] = {"model": model, "messages": messages(profile, request.messages), "stream": True}
-    lost = unsupported_options(profile, request)
+    not_applied = unsupported_options(profile, request)
     if profile.stream_options:
         out["stream_options"] = {"include_usage": True}
     if request.max_tokens is not None:
@@ -62,15 +62,15 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     if request.schema is not None:
         _ask_for_schema(out, request.schema, profile.schema)
         if profile.schema != "json_schema" or not is_object(request.schema):
-            lost.append(SCHEMA_OPTION)
+            not_applied.append(SCHEMA_OPTION)
     out.update(request.extra)
-    return out, lost
+    return out, not_applied
 
 
-def messages(profile: Profile, given: tuple[Message, ...]) -> list[dict[str, Any]]:
+def messages(profile: Profile, conversation: tuple[Message, ...]) -> list[dict[str, Any]]:
     """Messages in wire format; leading system messages are joined, since some servers accept only one."""
-    system, rest = split_system(given)
-    out: list[dict[str, Any]] = [{"role": "system", "content": system}] if len(rest) < len(given) else []
+    system, rest = split_system(conversation)
+    out: list[dict[str, Any]] = [{"role": "system", "content": system}] if len(rest) < len(conversation) else []
     for m in rest:
         out.extend(_message(profile, m))
     return out
@@ -177,9 +177,9 @@ class ChatAnswer(Answer):
                 self.usage = usage(choice["usage"])
         if not self.model:
             self.model = document.get("model") or ""
-        found = document.get("usage") or (document.get("x_groq") or {}).get("usage")
-        if found:
-            self.usage = usage(found)
+        reported = document.get("usage") or (document.get("x_groq") or {}).get("usage")
+        if reported:
+            self.usage = usage(reported)
         return out
 
     def _content(self, content: Any, out: list[Event]) -> None:
@@ -210,10 +210,10 @@ class ChatAnswer(Answer):
             self.refused = True
             self._text(delta["refusal"], out)
         for name in _RETURNED:
-            given = delta.get(name)
-            if given and (name != "extra_content" or "thought_signature" in str(given)):
-                said = self.extra.setdefault(PROVIDER_STATE, {"by": self._by, "said": {}})["said"]
-                said[name] = [*said.get(name, ()), *given] if isinstance(given, list) else given
+            value = delta.get(name)
+            if value and (name != "extra_content" or "thought_signature" in str(value)):
+                state = self.extra.setdefault(PROVIDER_STATE, {"by": self._by, "said": {}})["said"]
+                state[name] = [*state.get(name, ()), *value] if isinstance(value, list) else value
 
     def _tool(self, call: dict[str, Any], out: list[Event]) -> None:
         index = call.get("index")
@@ -231,8 +231,8 @@ class ChatAnswer(Answer):
             arguments = json.dumps(arguments)
         out.append(ToolCallDelta(index=index, id=new, name=str(function.get("name") or ""), arguments=arguments, extra=extra))
 
-    def _logprobs(self, given: Any, out: list[Event]) -> None:
-        content = given.get("content") if isinstance(given, dict) else None
+    def _logprobs(self, document: Any, out: list[Event]) -> None:
+        content = document.get("content") if isinstance(document, dict) else None
         if content:
             tokens = tuple(
                 {"token": t["token"], "logprob": t["logprob"], "top": [[o["token"], o["logprob"]] for o in t.get("top_logprobs") or ()]}

@@ -36,7 +36,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     documents: list[dict[str, Any]] = []
     sent = [one for m in request.messages for one in _message(profile, f"{profile.name}:{model} cohere", m, documents)]
     out: dict[str, Any] = {"model": model, "messages": sent, "stream": True}
-    lost = unsupported_options(profile, request)
+    not_applied = unsupported_options(profile, request)
     if request.max_tokens is not None:
         out["max_tokens"] = request.max_tokens
     if request.temperature is not None:
@@ -48,7 +48,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
     if request.logprobs is not None:
         out["logprobs"] = True
         if request.logprobs:
-            lost.append("alternatives of logprobs")
+            not_applied.append("alternatives of logprobs")
     if documents:
         out["documents"] = documents
     if request.tools:
@@ -60,13 +60,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         if is_object(request.schema) and "tools" not in out and "documents" not in out:
             out["response_format"] = {"type": "json_object", "json_schema": request.schema}
         else:
-            lost.append(SCHEMA_OPTION)
-    return out, lost
+            not_applied.append(SCHEMA_OPTION)
+    return out, not_applied
 
 
 def _message(profile: Profile, by: str, m: Message, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if (said := provider_state(by, m)) is not None:
-        return [said]
+    if (state := provider_state(by, m)) is not None:
+        return [state]
     out = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
     one: dict[str, Any] = {"role": m.role}
     content: list[dict[str, Any]] = []
@@ -109,8 +109,8 @@ class CohereAnswer(Answer):
         self._no_reasoning_tag = True  # thinking has separate blocks
         self._by = by
         self._calls: dict[Any, int] = {}
-        self._said: dict[str, list[str]] = {"thinking": [], "text": [], "tool_plan": []}
-        self._made: list[dict[str, Any]] = []  # tool calls in the format in which they are sent back
+        self._texts: dict[str, list[str]] = {"thinking": [], "text": [], "tool_plan": []}
+        self._tool_calls: list[dict[str, Any]] = []  # tool calls in the format in which they are sent back
 
     def take(self, document: dict[str, Any]) -> list[Event]:
         """The events of one streamed event, or of a complete answer."""
@@ -123,7 +123,7 @@ class CohereAnswer(Answer):
             text = content.get("text")
             if text and self._plain_text and text[-1] < "\ud800":
                 self.characters += len(text)
-                self._said["text"].append(text)
+                self._texts["text"].append(text)
                 out.append(TextDelta(text=text))
             else:
                 self._content(content, out)
@@ -132,7 +132,7 @@ class CohereAnswer(Answer):
         elif kind == "content-start":
             self._content(message.get("content") or {}, out)
         elif kind == "tool-plan-delta":
-            self._said["tool_plan"].append(message.get("tool_plan") or "")
+            self._texts["tool_plan"].append(message.get("tool_plan") or "")
             self._think(message.get("tool_plan") or "", out)
         elif kind == "tool-call-start":
             self._call(document.get("index"), message.get("tool_calls") or {}, out)
@@ -140,7 +140,7 @@ class CohereAnswer(Answer):
             number = self._calls.get(document.get("index"))
             more = ((message.get("tool_calls") or {}).get("function") or {}).get("arguments") or ""
             if number is not None:
-                self._made[number]["function"]["arguments"] += more
+                self._tool_calls[number]["function"]["arguments"] += more
                 out.append(ToolCallDelta(index=number, arguments=more))
         elif kind == "citation-start":
             self._cite(message.get("citations"))
@@ -152,10 +152,10 @@ class CohereAnswer(Answer):
 
     def _content(self, content: dict[str, Any], out: list[Event]) -> None:
         if content.get("thinking"):
-            self._said["thinking"].append(content["thinking"])
+            self._texts["thinking"].append(content["thinking"])
             self._think(content["thinking"], out)
         if content.get("text"):
-            self._said["text"].append(content["text"])
+            self._texts["text"].append(content["text"])
             self._text(content["text"], out)
 
     def _call(self, at: Any, call: dict[str, Any], out: list[Event]) -> None:
@@ -164,18 +164,18 @@ class CohereAnswer(Answer):
         function = call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         i = call.get("id") or f"call_{secrets.token_hex(6)}"
-        self._made.append({"id": i, "type": "function", "function": {"name": name, "arguments": arguments}})
+        self._tool_calls.append({"id": i, "type": "function", "function": {"name": name, "arguments": arguments}})
         out.append(ToolCallDelta(index=number, id=i, name=name, arguments=arguments))
 
-    def _cite(self, found: Any) -> None:
-        for c in found if isinstance(found, list) else [found]:
+    def _cite(self, citations: Any) -> None:
+        for c in citations if isinstance(citations, list) else [citations]:
             if isinstance(c, dict):
                 self.citations.append(c)
 
     def _whole(self, document: dict[str, Any], out: list[Event]) -> None:
         message = document.get("message") or {}
         if message.get("tool_plan"):
-            self._said["tool_plan"].append(message["tool_plan"])
+            self._texts["tool_plan"].append(message["tool_plan"])
             self._think(message["tool_plan"], out)
         for part in message.get("content") or ():
             self._content(part, out)
@@ -185,28 +185,28 @@ class CohereAnswer(Answer):
         self._ended(document)
 
     def _ended(self, delta: dict[str, Any]) -> None:
-        given = str(delta.get("finish_reason") or "COMPLETE")
-        self.reason = finish_reason(given)
-        if given in ("ERROR", "TIMEOUT") or delta.get("error"):
-            message = delta.get("error") or f"finish reason {given}"
+        reason = str(delta.get("finish_reason") or "COMPLETE")
+        self.reason = finish_reason(reason)
+        if reason in ("ERROR", "TIMEOUT") or delta.get("error"):
+            message = delta.get("error") or f"finish reason {reason}"
             self.reason = "error"
-            self.stream_error = {"message": str(message), "type": "timeout_error" if given == "TIMEOUT" else "server_error"}
+            self.stream_error = {"message": str(message), "type": "timeout_error" if reason == "TIMEOUT" else "server_error"}
         if isinstance(counted := delta.get("usage"), dict):
             self.count(counted)
-        if self._said["thinking"] or self._said["tool_plan"]:
+        if self._texts["thinking"] or self._texts["tool_plan"]:
             self.extra[PROVIDER_STATE] = {"by": self._by, "said": self._turn()}
 
-    def count(self, given: dict[str, Any]) -> None:
+    def count(self, document: dict[str, Any]) -> None:
         """Record the reported usage and the billed tokens."""
-        tokens, paid = given.get("tokens") or {}, given.get("billed_units") or {}
-        self.usage = _usage(tokens or paid, _whole_number(given.get("cached_tokens")))
+        tokens, paid = document.get("tokens") or {}, document.get("billed_units") or {}
+        self.usage = _usage(tokens or paid, _whole_number(document.get("cached_tokens")))
         self.billed = _usage(paid, None) if paid else None
 
     def _turn(self) -> dict[str, Any]:
-        said = {k: "".join(v) for k, v in self._said.items()}
-        content = [{"type": k, k: said[k]} for k in ("thinking", "text") if said[k]]
-        plan = {"tool_plan": said["tool_plan"]} if said["tool_plan"] else {}
-        calls = {"tool_calls": self._made} if self._made else {}
+        texts = {k: "".join(v) for k, v in self._texts.items()}
+        content = [{"type": k, k: texts[k]} for k in ("thinking", "text") if texts[k]]
+        plan = {"tool_plan": texts["tool_plan"]} if texts["tool_plan"] else {}
+        calls = {"tool_calls": self._tool_calls} if self._tool_calls else {}
         return {"role": "assistant", **plan, **calls, **({"content": content} if content else {})}
 
 
@@ -218,11 +218,11 @@ def _whole_number(value: Any) -> int | None:
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _logprobs(given: dict[str, Any], out: list[Event]) -> None:
+def _logprobs(document: dict[str, Any], out: list[Event]) -> None:
     """One entry for each piece of text: the service reports token ids, not their texts."""
-    numbers = [n for n in given.get("logprobs") or () if isinstance(n, (int, float))]
+    numbers = [n for n in document.get("logprobs") or () if isinstance(n, (int, float))]
     if numbers:
-        out.append(Logprobs(tokens=({"token": given.get("text") or "", "logprob": sum(numbers), "top": []},)))
+        out.append(Logprobs(tokens=({"token": document.get("text") or "", "logprob": sum(numbers), "top": []},)))
 
 
 WIRE = Wire(

@@ -8,7 +8,7 @@ from ..profiles import Profile
 from .sse import Answer
 
 
-def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
+def error_at_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | None:
     """The error for an ended answer that is filtered, failed or empty; None for a usable answer."""
     if answer.stream_error:
         return from_stream_error(p, model, answer.stream_error, answer.characters, secret, paid=answer.paid)
@@ -20,8 +20,8 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
             billed=None,
         )
     if answer.reason == "content_filter" and not answer.refused:
-        what = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
-        return ContentFilterError(what, detail="content filter", hint="Rephrase the prompt, or use another model.", billed=True)
+        message = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
+        return ContentFilterError(message, detail="content filter", hint="Rephrase the prompt, or use another model.", billed=True)
     if answer.reason == "error":
         return ServerError(
             f"{p.label} failed while answering",
@@ -32,8 +32,8 @@ def bad_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbError | 
         )
     if answer.characters or answer.tools:
         return None
-    seen = "reasoning and no answer" if answer.saw_reasoning else f"finish reason '{answer.reason or 'none'}'"
-    todo = "Ask again, or rephrase."
+    detail = "reasoning and no answer" if answer.saw_reasoning else f"finish reason '{answer.reason or 'none'}'"
+    hint = "Ask again, or rephrase."
     if answer.reason == "length":
-        todo = "The whole allowance went into reasoning: raise --max-tokens." if answer.saw_reasoning else "Raise --max-tokens."
-    return EmptyAnswerError(f"{p.label} answered with no text", detail=seen, hint=todo, billed=True)
+        hint = "The whole allowance went into reasoning: raise --max-tokens." if answer.saw_reasoning else "Raise --max-tokens."
+    return EmptyAnswerError(f"{p.label} answered with no text", detail=detail, hint=hint, billed=True)

@@ -55,7 +55,7 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         "store": False,
         "include": ["reasoning.encrypted_content"],
     }
-    lost = unsupported_options(profile, request, _UNSUPPORTED)
+    not_applied = unsupported_options(profile, request, _UNSUPPORTED)
     if system:
         out["instructions"] = system
     if request.max_tokens is not None:
@@ -71,13 +71,13 @@ def body(profile: Profile, model: str, request: Request) -> tuple[dict[str, Any]
         level = profile.schema if is_object(request.schema) else "none"
         _ask_for_schema(out, request.schema, level)
         if level != "json_schema":
-            lost.append(SCHEMA_OPTION)
+            not_applied.append(SCHEMA_OPTION)
     extra = {k: v for k, v in request.extra.items() if k not in _UNSUPPORTED}
     for name in [n for n in _ELSEWHERE if n in extra]:
         table, key = _ELSEWHERE[name]
         with_extra(out, {table: {key: extra.pop(name)}})
     with_extra(out, extra)
-    return out, lost
+    return out, not_applied
 
 
 def _by(profile: Profile, model: str) -> str:
@@ -86,8 +86,8 @@ def _by(profile: Profile, model: str) -> str:
 
 def _items(profile: Profile, by: str, m: Message) -> list[dict[str, Any]]:
     """The items of one message: tool results, content, tool calls."""
-    if (said := provider_state(by, m)) is not None:
-        return list(said)
+    if (state := provider_state(by, m)) is not None:
+        return list(state)
     out: list[dict[str, Any]] = []
     content: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
@@ -124,12 +124,12 @@ def _ask_for_schema(out: dict[str, Any], schema: dict[str, Any], level: str) -> 
 
 def drop_option(body: dict[str, Any], option: str, request: Request) -> str | None:
     """Replace a rejected schema by the next best method."""
-    asked = body[option].pop("format", None) if option == "text" and isinstance(body[option], dict) else None
-    if asked is None or request.schema is None:
+    format = body[option].pop("format", None) if option == "text" and isinstance(body[option], dict) else None
+    if format is None or request.schema is None:
         return None
     if not body[option]:
         del body[option]
-    if asked.get("type") == "json_schema":
+    if format.get("type") == "json_schema":
         _ask_for_schema(body, request.schema, "json_object")
     return SCHEMA_OPTION
 
@@ -194,22 +194,22 @@ class ResponsesAnswer(Answer):
         call = item.get("call_id") or f"call_{secrets.token_hex(6)}"
         out.append(ToolCallDelta(index=index, id=call, name=str(item.get("name") or ""), arguments=str(item.get("arguments") or "")))
 
-    def _cite(self, found: Any) -> None:
-        if isinstance(found, dict) and found not in self.citations:
-            self.citations.append(found)
+    def _cite(self, citation: Any) -> None:
+        if isinstance(citation, dict) and citation not in self.citations:
+            self.citations.append(citation)
 
     def _ended(self, response: dict[str, Any], out: list[Event]) -> None:
         """Read the complete response at the end, for content that had no event."""
         items = [i for i in response.get("output") or self._items if isinstance(i, dict)]
-        streamed = bool(self.characters or self._held or self._calls)
+        streamed = bool(self.characters or self._held_back or self._calls)
         thought = self.saw_reasoning
         for at, item in enumerate(items):
             kind, parts = item.get("type"), [p for p in item.get("content") or () if isinstance(p, dict)]
             if kind == "function_call" and not streamed:
                 self._call(at, item, out)
             elif kind == "reasoning" and not streamed and not thought:
-                words = "\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts))
-                self._think("\n\n" + words if words and self.saw_reasoning else words, out)
+                summary = "\n\n".join(str(p.get("text", "")) for p in (*(item.get("summary") or ()), *parts))
+                self._think("\n\n" + summary if summary and self.saw_reasoning else summary, out)
             elif kind == "message":
                 for p in parts:
                     if not streamed:
@@ -235,8 +235,8 @@ class ResponsesAnswer(Answer):
             self.notes.append(f"the service says '{_word(status)}' of this answer")
         thoughts = [i for i in items if i.get("type") == "reasoning"]
         if thoughts and all(i.get("encrypted_content") for i in thoughts):  # not stored at the service, so it must be sent back complete
-            said = [{k: v for k, v in i.items() if v is not None} for i in items]
-            self.extra[PROVIDER_STATE] = {"by": self._by, "said": said}
+            state = [{k: v for k, v in i.items() if v is not None} for i in items]
+            self.extra[PROVIDER_STATE] = {"by": self._by, "said": state}
 
 
 def _word(text: str) -> str:
@@ -244,14 +244,14 @@ def _word(text: str) -> str:
     return "".join(c for c in text if c.isalnum() or c in " _-")[:40]
 
 
-def _logprobs(given: list[dict[str, Any]], out: list[Event]) -> None:
+def _logprobs(tokens_given: list[dict[str, Any]], out: list[Event]) -> None:
     tokens = tuple(
         {
             "token": t.get("token", ""),
             "logprob": t.get("logprob"),
             "top": [[o.get("token"), o.get("logprob")] for o in t.get("top_logprobs") or ()],
         }
-        for t in given
+        for t in tokens_given
     )
     out.append(Logprobs(tokens=tokens))
 

@@ -92,13 +92,13 @@ _REASONS = {
 _OPEN = ("<think>", "<thinking>", "<thought>")
 
 
-def finish_reason(given: Any) -> str:
+def finish_reason(reason: Any) -> str:
     """Normalize a service's finish reason.
 
     >>> finish_reason("MAX_TOKENS")
     'length'
     """
-    word = str(given).lower()
+    word = str(reason).lower()
     return _REASONS.get(word, word)
 
 
@@ -131,7 +131,7 @@ class Answer:
         self.extra: dict[str, Any] = {}
         self._plain_text = False  # fast path: text passes unchanged
         self._no_reasoning_tag = False  # no reasoning tag is open or can still open
-        self._held = ""
+        self._held_back = ""
         self._closing = ""
         self._strip = False
         self._surrogate = ""  # the first half of a surrogate pair that is split between chunks
@@ -140,9 +140,9 @@ class Answer:
         """The events of one document."""
         raise NotImplementedError
 
-    def count(self, given: dict[str, Any]) -> None:
+    def count(self, document: dict[str, Any]) -> None:
         """Record the reported usage."""
-        self.usage = usage(given)
+        self.usage = usage(document)
 
     @property
     def paid(self) -> bool:
@@ -153,13 +153,13 @@ class Answer:
         """The events that were held back; the caller adds `Finished` or raises."""
         out: list[Event] = []
         if self._surrogate:
-            self._text("", out, whole=True)
-        if self._held:
+            self._text("", out, final=True)
+        if self._held_back:
             if self._closing:
-                self._think(self._held, out)
+                self._think(self._held_back, out)
             else:
-                self._say(self._held, out)
-            self._held = ""
+                self._say(self._held_back, out)
+            self._held_back = ""
         if self.refused:
             out.append(Notice(kind="note", text="the model declined to answer"))
         return out + [Notice(kind="note", text=n) for n in self.notes]
@@ -172,46 +172,46 @@ class Answer:
         cited = {"citations": self.citations} if self.citations else {}
         return Finished(reason=reason, model=self.model, extra={**cited, **self.extra})
 
-    def _text(self, text: str, out: list[Event], whole: bool = False) -> None:
+    def _text(self, text: str, out: list[Event], final: bool = False) -> None:
         if self._surrogate:
             text = (self._surrogate + text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             self._surrogate = ""
-        if not whole and "\ud800" <= text[-1:] <= "\udbff":
+        if not final and "\ud800" <= text[-1:] <= "\udbff":
             self._surrogate, text = text[-1], text[:-1]
         if text:
             if self._no_reasoning_tag:
                 self._say(text, out)
             elif self._closing:
-                self._inside(self._held + text, out)
+                self._inside(self._held_back + text, out)
             else:
-                self._opening(self._held + text, out)
+                self._opening(self._held_back + text, out)
         self._plain_text = self._no_reasoning_tag and not self._strip and not self._surrogate
 
     def _opening(self, text: str, out: list[Event]) -> None:
         """Detect a reasoning tag, which only counts at the very start of the text."""
         start = text.lstrip()
-        self._held = ""
+        self._held_back = ""
         for tag in _OPEN:
             if start.startswith(tag):
                 self._closing = "</" + tag[1:]
                 self._inside(start[len(tag) :], out)
                 return
         if any(tag.startswith(start) for tag in _OPEN):  # also while there is only whitespace
-            self._held = text
+            self._held_back = text
             return
         self._no_reasoning_tag = True
         self._say(text, out)
 
     def _inside(self, text: str, out: list[Event]) -> None:
-        thought, found, after = text.partition(self._closing)
-        if found:
+        thought, closed, after = text.partition(self._closing)
+        if closed:
             self._think(thought, out)
-            self._held, self._closing, self._no_reasoning_tag, self._strip = "", "", True, True
+            self._held_back, self._closing, self._no_reasoning_tag, self._strip = "", "", True, True
             if after:
                 self._say(after, out)
             return
         keep = next((n for n in range(len(self._closing) - 1, 0, -1) if thought.endswith(self._closing[:n])), 0)
-        self._held = thought[len(thought) - keep :]
+        self._held_back = thought[len(thought) - keep :]
         self._think(thought[: len(thought) - keep], out)
 
     def _say(self, text: str, out: list[Event]) -> None:
@@ -228,13 +228,13 @@ class Answer:
             out.append(ReasoningDelta(text=text + ""))  # fails for a value that is not a string, as answer text does
 
 
-def usage(found: dict[str, Any]) -> Usage:
+def usage(document: dict[str, Any]) -> Usage:
     """Read the usage from the various fields of services.
 
     >>> usage({"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4})
     Usage(input_tokens=9, output_tokens=5, cached_tokens=4, reasoning_tokens=None, cost=None, estimated=False)
     """
-    get = found.get
+    get = document.get
     into, out = _int(get("prompt_tokens", get("input_tokens"))), _int(get("completion_tokens", get("output_tokens")))
     before, after = (
         get("prompt_tokens_details") or get("input_tokens_details") or {},

@@ -9,7 +9,7 @@ from fmnb.core.errors import BadRequestError
 from fmnb.core.events import build_response
 from fmnb.core.types import Request, message
 from fmnb.providers import hosted, send
-from fmnb.providers.http.rejected_option import refused_option
+from fmnb.providers.http.rejected_option import rejected_option
 from tests.contract.backends import loopback
 from tests.wire import server as wire
 from tests.wire.server import Server
@@ -25,7 +25,7 @@ BODY = {
 
 
 def named(text, **fields):
-    return refused_option(BODY, {"error": {"message": text, **fields}})
+    return rejected_option(BODY, {"error": {"message": text, **fields}})
 
 
 @pytest.mark.parametrize("text, option", [
@@ -71,9 +71,9 @@ def test_a_field_of_the_answer_names_it():
     assert named("temperature is not supported", param="messages[0].content", code="invalid_value") == "", "it is about something else"
     assert named("unsupported schema", param="tools[0].function.parameters", code="invalid_function_parameters") == ""
     extra = {"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
-    assert refused_option(BODY, {"detail": [{**extra, "loc": ["body", "seed"]}]}) == "seed"
-    assert refused_option(BODY, {"detail": [{**extra, "loc": ["body", "messages", 0, "temperature"]}]}) == ""
-    assert refused_option(BODY, "not even JSON: temperature") == ""
+    assert rejected_option(BODY, {"detail": [{**extra, "loc": ["body", "seed"]}]}) == "seed"
+    assert rejected_option(BODY, {"detail": [{**extra, "loc": ["body", "messages", 0, "temperature"]}]}) == ""
+    assert rejected_option(BODY, "not even JSON: temperature") == ""
 
 
 @pytest.fixture(scope="module")

@@ -280,7 +280,7 @@ def test_a_cold_model_is_a_server_error(server):
 
 @pytest.fixture
 def fast(monkeypatch):
-    monkeypatch.setattr(images_runway, "POLL", 0.01)
+    monkeypatch.setattr(images_runway, "POLL_INTERVAL", 0.01)
 
 
 def test_a_task_is_made_awaited_with_its_progress_and_fetched(server, fast):
@@ -329,10 +329,13 @@ def test_stopping_deletes_the_task(server, fast):
 
 
 def test_only_what_a_profile_says_makes_pictures():
-    assert images_models.makes(profile("openai"), "gpt-image-2") == ("image",) and images_models.makes(profile("openai"), "gpt-5") == ()
-    assert images_models.makes(profile("runway"), "gen4.5") == ("video",) and images_models.makes(profile("runway"), "gen4_image") == (
-        "image",
+    assert (
+        images_models.media_kinds(profile("openai"), "gpt-image-2") == ("image",)
+        and images_models.media_kinds(profile("openai"), "gpt-5") == ()
     )
+    assert images_models.media_kinds(profile("runway"), "gen4.5") == ("video",) and images_models.media_kinds(
+        profile("runway"), "gen4_image"
+    ) == ("image",)
     info = hosted.backend(profile("gemini"), "gemini-2.5-flash-image").info
     assert info.outputs == ("image",) and info.price_out == 30.0
 

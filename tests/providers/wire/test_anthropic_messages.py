@@ -65,7 +65,7 @@ def test_usage_holds_the_tokens_of_the_cache(server):
 
 def test_writing_to_the_cache_costs_more_than_reading_once():
     read = prices.cost(profile("anthropic"), "claude-sonnet-4-5", Usage(1000, 0))
-    assert prices.cost(profile("anthropic"), "claude-sonnet-4-5", Usage(1000, 0), written=1000) == pytest.approx(read * 1.25)
+    assert prices.cost(profile("anthropic"), "claude-sonnet-4-5", Usage(1000, 0), cache_write_tokens=1000) == pytest.approx(read * 1.25)
 
 
 def test_options_have_their_names_here():
@@ -97,7 +97,7 @@ def test_a_budget_for_thinking_leaves_room_for_the_answer():
 
 def test_the_prompt_itself_is_never_taken_for_a_refused_option():
     sent, _ = body(message("system", "Be brief."), message("user", "hi"))
-    assert rejected_option.refused_option(sent, {"error": {"message": "messages.0: the system role is not supported here"}}) == ""
+    assert rejected_option.rejected_option(sent, {"error": {"message": "messages.0: the system role is not supported here"}}) == ""
 
 
 def test_images_and_documents_travel_inside_the_request():
@@ -236,5 +236,5 @@ def test_text_and_numbers_cut_anywhere_come_out_whole(server):
 
 
 def test_its_models_are_listed_with_its_own_headers(server):
-    assert "plain" in event_loop.run_sync(hosted.models(loopback("anthropic", server.url)))
+    assert "plain" in event_loop.run_sync(hosted.model_names(loopback("anthropic", server.url)))
     assert server.requests[-1].headers["x-api-key"] == "loopback-test-key" and "anthropic-version" in server.requests[-1].headers
