@@ -45,23 +45,29 @@ def run_batch_job(job: Job, expected: Estimate, yes: bool) -> Batch:
     job.start()
     notes: list[str] = []
     try:
-        flush_deferred()
-        job.claims.sweep()
-        items = [item for some in job.source() for item in some]
-        mine = job.claims.claim(items)
-        claimed_elsewhere = {i.key for i in items} - {i.key for i in mine}
-        if claimed_elsewhere:
-            rows = "row is" if len(claimed_elsewhere) == 1 else "rows are"
-            notes.append(f"{len(claimed_elsewhere):,} {rows} in use by another kernel; run this again to collect its answers")
-        for m, base in enumerate(job.rows.bases):
-            notes += _run_model(job, base.call, [i for i in mine if i.model == m], expected, yes, claimed_elsewhere)
+        with job.handle.interruptible():
+            _submit_and_collect(job, expected, yes, notes)
     except KeyboardInterrupt:
-        raise job.interrupted() from None
+        raise job.interruption() from None
     except FmnbError as e:
         job.fatal = e
     finally:
         job.claims.end()
     return job.finish(notes)
+
+
+def _submit_and_collect(job: Job, expected: Estimate, yes: bool, notes: list[str]) -> None:
+    """Collect finished jobs and submit the other rows; appends to `notes` what happened."""
+    flush_deferred()
+    job.claims.sweep()
+    items = [item for some in job.source() for item in some]
+    mine = job.claims.claim(items)
+    claimed_elsewhere = {i.key for i in items} - {i.key for i in mine}
+    if claimed_elsewhere:
+        rows = "row is" if len(claimed_elsewhere) == 1 else "rows are"
+        notes.append(f"{len(claimed_elsewhere):,} {rows} in use by another kernel; run this again to collect its answers")
+    for m, base in enumerate(job.rows.bases):
+        notes += _run_model(job, base.call, [i for i in mine if i.model == m], expected, yes, claimed_elsewhere)
 
 
 def batch_job_estimate(rows: RowCalls, expected: Estimate) -> Estimate:

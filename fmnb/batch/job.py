@@ -9,10 +9,10 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
-from ..calls.run_handle import flush, ignore_sigint
+from ..calls.run_handle import Run
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
-from ..core.event_loop import background_loop, iterate_sync
+from ..core.event_loop import background_loop
 from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started, emit
 from ..core.run_ids import new_run
 from ..core.types import Request, message
@@ -55,7 +55,8 @@ class Job(SharedTableMixin):
         self.answers: dict[int, Answer] = {}
         self.tally = Tally()
         self.stamp = EventStamper(new_run())
-        self.listeners = session.listeners(*sinks, ticks=True)
+        self.handle = Run(None, sinks, runs=[self.stamp.run], stop_events=self._stop_events, ticks=True)
+        self.scheduler: Scheduler | None = None  # makes the calls that are under way
         self.queues = [CallQueue(limits.concurrency) for _ in self.models]
         self.has_more_rows = True  # the table has more rows
         self.backlog: list[deque[WorkItem]] = [deque() for _ in self.models]  # unclaimed calls, by model
@@ -95,53 +96,63 @@ class Job(SharedTableMixin):
             rate_limit.RateCap(self.limits.tpm) if self.limits.tpm else None,
             None if self.limits.budget is None else BatchBudget(self.limits.budget),
         )
-        source = self.source()
-        scheduler = rounds = None
         try:
-            self.start()
-            if self.durable:
-                flush_deferred()
-                self.claims.sweep()
-            while scheduler is None or (self.claimed_elsewhere and self.fatal is None):
-                if scheduler is not None:  # this process was suspended, and another kernel claimed rows after the last one was queued
-                    self.queues = [CallQueue(self.limits.concurrency) for _ in self.models]
-                scheduler = Scheduler(
-                    self.queues,
-                    caps,
-                    self.writer.append,
-                    is_fatal_for_model,
-                    filter_claimed=self.claims.filter_claimed,
-                    run_id=self.stamp.run,
-                )
-                self._fill_queues(source)
-                rounds = iterate_sync(scheduler.run(), lambda: self._on_idle(source))
-                for _ in rounds:
-                    self.collect(scheduler)
-                    if self.fatal is not None:
-                        break
-                    self._check_other_kernels()
-                    self._fill_queues(source)
-                    self.report_progress()
-                self.collect(scheduler)
+            with self.handle.interruptible():
+                try:
+                    self._send_rows(caps)
+                except (KeyboardInterrupt, CancelledError):
+                    raise
+                except BaseException as e:
+                    self.fatal = e
         except (KeyboardInterrupt, CancelledError):
-            with ignore_sigint():
-                if rounds is not None and scheduler is not None:
-                    rounds.close()  # type: ignore[attr-defined]
-                    self.collect(scheduler)
-                    with suppress(StoreError):
-                        self.writer.write([run_rows.finished(e.events, session.notebook) for e in scheduler.cancelled], [])
-                self.claims.end()
-                stop = self.interrupted()
-            raise stop from None
-        except BaseException as e:
-            self.fatal = e
-        finally:
-            if rounds is not None:
-                rounds.close()  # type: ignore[attr-defined]
-        if scheduler is not None:
-            self.collect(scheduler)
+            raise self.interruption() from None
+        self.collect()
         self.claims.end()  # before the table is made: other kernels may be waiting
         return self.finish()
+
+    def _send_rows(self, caps: BatchLimits) -> None:
+        """Make the calls of all rows, in this thread and on the loop."""
+        source = self.source()
+        self.start()
+        if self.durable:
+            flush_deferred()
+            self.claims.sweep()
+        while self.scheduler is None or (self.claimed_elsewhere and self.fatal is None):
+            if self.scheduler is not None:  # this process was suspended, and another kernel claimed rows after the last one was queued
+                self.queues = [CallQueue(self.limits.concurrency) for _ in self.models]
+            self.scheduler = Scheduler(
+                self.queues,
+                caps,
+                self.writer.append,
+                is_fatal_for_model,
+                filter_claimed=self.claims.filter_claimed,
+                run_id=self.stamp.run,
+            )
+            self._fill_queues(source)
+            for _ in self.handle.iterate(self.scheduler.run(), lambda: self._on_idle(source)):
+                self.collect()
+                if self.fatal is not None:
+                    break
+                self._check_other_kernels()
+                self._fill_queues(source)
+                self.report_progress()
+            self.collect()
+
+    def _stop_events(self, run: str, last: int, reason: str) -> Iterator[Event]:
+        """Store what has arrived, then the cancellation."""
+        self.handle.close_stream()
+        self.collect()
+        if self.scheduler is not None:
+            with suppress(StoreError):
+                self.writer.write([run_rows.finished(e.events, session.notebook) for e in self.scheduler.cancelled], [])
+        self.claims.end()
+        with suppress(KeyboardInterrupt):  # a sink may raise it on any event
+            self.report_progress(last=True)
+        yield self.stamp(Cancelled(reason=reason))
+
+    def interruption(self) -> Interrupted:
+        """The error of a stopped batch."""
+        return Interrupted(None, self.stamp.run, kept=self.stored_text())
 
     def start(self) -> None:
         """Emit the start of the batch, and store it."""
@@ -162,7 +173,7 @@ class Job(SharedTableMixin):
                 },
             )
         )
-        flush(self.listeners)  # the batch is in the log before its first row, so that a killed one can be found
+        self.handle.tick()  # the batch is in the log before its first row, so that a killed one can be found
         if not self.durable:
             if log.failed():
                 raise StoreError(
@@ -225,8 +236,11 @@ class Job(SharedTableMixin):
 
     # ── answers
 
-    def collect(self, scheduler: Scheduler) -> None:
+    def collect(self, scheduler: Scheduler | None = None) -> None:
         """Take completed calls, and what else the scheduler reports."""
+        scheduler = scheduler or self.scheduler
+        if scheduler is None:
+            return
         while scheduler.lost_claims:
             item = scheduler.lost_claims.popleft()
             self.claimed_elsewhere[item.key] = item
@@ -330,11 +344,11 @@ class Job(SharedTableMixin):
 
     def emit(self, event: Event) -> None:
         """Emit an event of the batch itself."""
-        emit(self.stamp(event), self.listeners)
+        self.handle.emit(self.stamp(event))
 
     def _show_events(self, events: Sequence[Event]) -> None:
         """Send a row's events to the views alone: the log has them, and thousands would swamp the sidebar."""
-        for sink in [s for s in self.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.global_sinks]:
+        for sink in [s for s in self.handle.listeners if not isinstance(s, (LogSink, Sweeper)) and s not in session.global_sinks]:
             for event in events:
                 emit(event, [sink])
 
@@ -355,7 +369,7 @@ class Job(SharedTableMixin):
             emit(event, [sink])
 
     def _on_idle(self, source: Iterator[list[WorkItem]]) -> None:
-        flush(self.listeners)
+        self.handle.tick()
         self._check_other_kernels()
         self._fill_queues(source)
         if self.fatal is not None:
@@ -376,14 +390,6 @@ class Job(SharedTableMixin):
         )
 
     # ── the end
-
-    def interrupted(self) -> Interrupted:
-        """Emit the cancellation; returns the error to raise."""
-        with suppress(KeyboardInterrupt):  # a listener may raise it on any event
-            self.report_progress(last=True)
-        with suppress(KeyboardInterrupt):
-            self.emit(Cancelled())
-        return Interrupted(None, self.stamp.run, kept=self.stored_text())
 
     def finish(self, notes: Sequence[str] = ()) -> Batch:
         """The finished batch; raises the error that calls it."""

@@ -12,7 +12,7 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def start_thread(name: str, target: Callable[[], Any]) -> threading.Thread:
 
 def iterate_sync(
     stream: AsyncIterator[T], on_idle: Callable[[], object] | None = None, on_caught_up: Callable[[], object] | None = None
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Iterate an async stream from ordinary code, in the caller's thread.
 
     `on_idle` is called regularly while no item arrives, `on_caught_up` each time all items were

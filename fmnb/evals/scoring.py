@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from ..batch.answers import Answer
-from ..calls.session import session
+from ..calls.run_handle import Run
 from ..core.errors import FmnbError, Interrupted, StoreError, UsageError
 from ..core.events import Cancelled, EventStamper, Failed, Finished, Scored, Sink, Started, emit
 from ..core.run_ids import new_run
@@ -114,7 +114,8 @@ def failure_reason(a: Answer) -> str:
 def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequence[Sink] = ()) -> Scores:
     """Score every answer, and log each score at once."""
     stamp = EventStamper(new_run())
-    listeners = session.listeners(*sinks)
+    handle = Run(None, sinks, runs=[stamp.run], stop_events=lambda *_: [stamp(Cancelled())])
+    listeners = handle.listeners
     writers: list[Sink] = [s for s in listeners if isinstance(s, LogSink)]  # views and the sidebar do not need thousands of scores
     meta: dict[str, Any] = {
         "asked": ", ".join(answers.names),
@@ -139,13 +140,13 @@ def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequen
     ]
     cases = [make_case(answers.dataset.samples[a.row], a, questions[a.row]) for a in answers.answers]
     try:
-        for s in scorers:
-            _score_with(s, answers, cases, out, stamp, writers, sinks)
+        with handle.interruptible():
+            for s in scorers:
+                _score_with(s, answers, cases, out, stamp, writers, sinks)
     except KeyboardInterrupt:
-        emit(stamp(Cancelled()), listeners)
         raise Interrupted(None, stamp.run, kept="the answers are stored; the same call scores them without new requests") from None
     except FmnbError as e:
-        emit(stamp(Failed(error=e.to_dict())), listeners)
+        handle.emit(stamp(Failed(error=e.to_dict())))
         raise
     points = {n: [dict(s.points_against) for s in results] for n, results in out.scores.items() if any(s.points_against for s in results)}
     extra: dict[str, Any] = {"against": points} if points else {}
@@ -153,7 +154,7 @@ def score_all(answers: Answers, scorers: Sequence[Scorer | Judge], sinks: Sequen
         "conduct": {n: str(c) for n, c in out.judge_diagnostics.items()},
         "badges": {n: c.badge for n, c in out.judge_diagnostics.items()},
     }
-    emit(stamp(Finished(extra={"corpus": out.corpus, **extra})), listeners)
+    handle.emit(stamp(Finished(extra={"corpus": out.corpus, **extra})))
     return out
 
 

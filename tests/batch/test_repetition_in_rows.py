@@ -71,7 +71,7 @@ def test_rows_of_a_service_are_cut_and_their_whole_text_is_in_the_log(monkeypatc
     assert a.finish_reason == REASON and a.text.count("The table is about the table.") >= 4 and len(a.text) < len(LOOP) and a.error is None
     kept = log.reopen(a.run)
     assert (kept.text, kept.finish_reason, kept.extra[NOT_TRUNCATED]) == (a.text, REASON, LOOP) and kept.notes[0].startswith(NOTICE)
-    assert "1 answer repeated itself and was cut: ask a larger model" in str(done.summary)
+    assert "1 answer repeated itself and was truncated: ask a larger model" in str(done.summary)
 
 
 def test_a_structured_answer_that_fits_its_schema_is_no_loop(monkeypatch):

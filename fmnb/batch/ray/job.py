@@ -22,10 +22,8 @@ from typing import Any
 
 from ...calls.call import Call
 from ...calls.rows_together import record_on_tape
-from ...calls.run_handle import flush, ignore_sigint
 from ...core.errors import FmnbError, ModelError, StoreError
-from ...core.event_loop import iterate_sync
-from ...core.events import Notice, Progress
+from ...core.events import Event, Notice, Progress
 from ...core.optional import require
 from ...limits.batch_limits import BatchLimits
 from ...providers.http.client import find_key
@@ -57,35 +55,41 @@ class RayMixin:
 
     def run(self: Any) -> Any:
         """Run to the end."""
-        ray = None
-        source = self.source()
         try:
-            self.start()
-            if self.durable:
-                flush_deferred()
-                self.claims.sweep()
-            for window in chain(_windows(source), self._unclaimed_elsewhere()):
-                window = self.claim(window)
-                self._replay([i for i in window if _is_on_tape(i.call)])
-                untaped = [i for i in window if not _is_on_tape(i.call)]
-                if untaped and ray is None:
-                    self._show_events([self.stamp(Progress(stage="starting Ray"))])
-                    ray = start(self.address)
-                if untaped and (untaped := self._on_vllm(ray, untaped)):
-                    self._run_on_workers(ray, untaped)
-                if self.fatal is not None:
-                    break
+            with self.handle.interruptible():
+                self._send_windows()
         except KeyboardInterrupt:
-            with ignore_sigint():
-                self._recover_answers()
-                self.claims.end()
-                stop = self.interrupted()
-            raise stop from None
+            raise self.interruption() from None
         except FmnbError as e:
             self.fatal = e
         finally:
             self.claims.end()
         return self.finish()
+
+    def _send_windows(self: Any) -> None:
+        """Send the rows in windows: those on a tape from here, the others on Ray."""
+        ray = None
+        source = self.source()
+        self.start()
+        if self.durable:
+            flush_deferred()
+            self.claims.sweep()
+        for window in chain(_windows(source), self._unclaimed_elsewhere()):
+            window = self.claim(window)
+            self._replay([i for i in window if _is_on_tape(i.call)])
+            untaped = [i for i in window if not _is_on_tape(i.call)]
+            if untaped and ray is None:
+                self._show_events([self.stamp(Progress(stage="starting Ray"))])
+                ray = start(self.address)
+            if untaped and (untaped := self._on_vllm(ray, untaped)):
+                self._run_on_workers(ray, untaped)
+            if self.fatal is not None:
+                return
+
+    def _stop_events(self: Any, run: str, last: int, reason: str) -> Iterator[Event]:
+        """Count what workers have stored, then the cancellation."""
+        self._recover_answers()
+        yield from super()._stop_events(run, last, reason)  # type: ignore[misc]
 
     def _unclaimed_elsewhere(self: Any) -> Iterator[list[WorkItem]]:
         """Rows that other kernels gave up; ends when all rows are answered."""
@@ -97,7 +101,7 @@ class RayMixin:
             if free:
                 yield free
             else:
-                flush(self.listeners)
+                self.handle.tick()
                 self.report_progress()
                 time.sleep(_CHECK_SECONDS)
 
@@ -118,7 +122,7 @@ class RayMixin:
         for m, queue in enumerate(queues):
             queue.put([i for i in items if i.model == m], closed=True)
         scheduler = Scheduler(queues, BatchLimits(), self.writer.append)
-        for _ in iterate_sync(scheduler.run()):
+        for _ in self.handle.iterate(scheduler.run()):
             self.collect(scheduler)
 
     def _on_vllm(self: Any, ray: Any, items: list[WorkItem]) -> list[WorkItem]:
