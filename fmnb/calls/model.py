@@ -152,7 +152,11 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The full name, `provider:name`."""
+        """The full name, `provider:name`.
+
+        >>> Model("echo:").name
+        'echo:'
+        """
         return self.target.name
 
     @with_options(CallOptions)

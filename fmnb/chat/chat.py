@@ -79,6 +79,11 @@ class Chat:
 
         Raises:
             UsageError: There is no such turn, or an unknown option.
+
+        >>> chat = Chat("echo:")
+        >>> call = chat.prepare("hello")
+        >>> chat.turns, call.call.request.messages[-1].text
+        (0, 'hello')
         """
         history = self.history_before(turn)
         has_system = any(m.role == "system" for m in history)  # already rendered, with the values of that time
@@ -95,6 +100,11 @@ class Chat:
 
         Returns:
             The messages.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a"), chat.ask("b")
+        >>> [m.text for m in chat.history_before(1)]
+        ['a', 'a']
         """
         return self.messages if turn is None else self.messages[: turn_start(self.messages, turn)]
 
@@ -105,6 +115,13 @@ class Chat:
 
         Args:
             call: The call that `prepare` returned, after it ran.
+
+        >>> chat = Chat("echo:")
+        >>> call = chat.prepare("hello")
+        >>> run_calls([call], [])
+        >>> chat.commit(call)
+        >>> chat.turns
+        1
         """
         interrupted = isinstance(call.error, Interrupted) or (call.response is not None and call.response.finish_reason == "cancelled")
         if call.response is None or (call.error is not None and not interrupted) or (interrupted and not call.response.text):
@@ -198,6 +215,12 @@ class Chat:
 
         Raises:
             UsageError: There is no such branch.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a"), chat.edit(0, "b")
+        >>> chat.switch(0)
+        >>> chat.turn(0).prompt
+        'a'
         """
         if not 0 <= branch < len(self.branches):
             raise UsageError("No such branch", detail=str(branch), hint=f"There are {len(self.branches)}, from 0.")
@@ -292,7 +315,13 @@ class Chat:
 
     @property
     def turns(self) -> int:
-        """The number of turns: how many messages are the user's."""
+        """The number of turns: how many messages are the user's.
+
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("a"), chat.ask("b")
+        >>> chat.turns
+        2
+        """
         return sum(m.role == "user" for m in self.messages)
 
     def trim(self, turns: int) -> None:
@@ -328,6 +357,13 @@ class Chat:
         Raises:
             UsageError: There are no more turns than `keep`.
             FmnbError: The call failed; the conversation is as it was.
+
+        >>> chat = Chat(lambda prompt: "A short summary")
+        >>> for text in ("a", "b", "c"):
+        ...     _ = chat.ask(text)
+        >>> _ = chat.compact(keep=1)
+        >>> [m.text for m in chat.messages[1:3]]
+        ['A short summary', 'c']
         """
         starts = turn_starts(self.messages)
         if len(starts) <= keep:
@@ -354,6 +390,13 @@ class Chat:
 
         Raises:
             UsageError: Another file extension, or a file that cannot be written.
+
+        >>> import tempfile
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("hello")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(chat.export(f"{folder}/chat.md").read_text().splitlines()[2])
+        hello
         """
         path = Path(path)
         files.write(path, str(self.model or ""), self.messages, self.branches)
@@ -372,6 +415,13 @@ class Chat:
 
         Raises:
             UsageError: The file is not an exported conversation.
+
+        >>> import tempfile
+        >>> chat = Chat("echo:")
+        >>> _ = chat.ask("hello")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Chat.load(chat.export(f"{folder}/chat.json")).messages == chat.messages
+        True
         """
         model, messages, branches = files.read(Path(path))
         return cls(model or None, None, name, messages, branches)

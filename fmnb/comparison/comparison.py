@@ -94,6 +94,10 @@ class Comparison:
         """A label for each answer: its model, and what else differs.
 
         Letters stand for the answers while names are hidden.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> compare("hi", ["echo:"], vary={"temperature": [0, 1]}).labels
+        ('echo:, temperature 0', 'echo:, temperature 1')
         """
         if self.hidden:
             return tuple(letter(self.display_order.index(i)) for i in range(len(self)))
@@ -104,24 +108,51 @@ class Comparison:
         """Whether names are hidden: the comparison is blind and nobody has voted yet.
 
         Always False if all answers failed, or if no log could store a vote.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> from fmnb.comparison.feedback import vote
+        >>> c = compare("hi", ["echo:", "echo:think"], blind=True)
+        >>> c.hidden, sorted(c.labels)
+        (True, ['A', 'B'])
+        >>> _ = vote(c, "left")
+        >>> c.hidden
+        False
         """
         return self.blind and bool(self.run) and not all(r.error for r in self.responses) and not any(s.kind == "vote" for s in self.votes)
 
     @property
     def layout(self) -> Layout:
-        """Rows and columns in which the answers are shown."""
+        """Rows and columns in which the answers are shown.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> len(compare("hi", ["echo:", "echo:think"], samples=2).layout.rows)
+        2
+        """
         return layout(self.conditions or [{"model": r.requested_model} for r in self.responses], self.labels)
 
     @property
     def votes(self) -> list[Feedback]:
-        """The current votes, stars, edits and comments, without retracted ones, as events, oldest first."""
+        """The current votes, stars, edits and comments, without retracted ones, as events, oldest first.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> from fmnb.comparison.feedback import vote
+        >>> c = compare("hi", ["echo:", "echo:think"])
+        >>> _ = vote(c, "tie", user="ada")
+        >>> [(v.kind, v.user) for v in c.votes]
+        [('vote', 'ada')]
+        """
         runs = {r.run for r in self.responses}
         events = feedback_store.feedback_on([self.run, *runs]) if self.run else []
         return [e for e in events if e.kind != "vote" or runs.issuperset(e.value["runs"])]
 
     @property
     def by_row(self) -> bool:
-        """Whether the rows are different questions, each with a vote of its own."""
+        """Whether the rows are different questions, each with a vote of its own.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> compare("hi", ["echo:", "echo:think"]).by_row
+        False
+        """
         return any("row" in a for a in self.conditions)
 
     def row(self, number: int) -> Comparison:
@@ -135,6 +166,11 @@ class Comparison:
 
         Raises:
             UsageError: There is no such row.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> c = compare("hi", ["echo:", "echo:think"], samples=2)
+        >>> len(c), len(c.row(0))
+        (4, 2)
         """
         at = [i for i, (r, _) in enumerate(self.layout.places) if r == number] if len(self.layout.rows) > 1 else list(range(len(self)))
         if not at:
@@ -145,7 +181,15 @@ class Comparison:
 
     @property
     def feedback(self) -> AnswerFeedback:
-        """The votes, stars, edits and comment as they are shown with each answer."""
+        """The votes, stars, edits and comment as they are shown with each answer.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> from fmnb.comparison.feedback import vote
+        >>> c = compare("hi", ["echo:", "echo:think"])
+        >>> _ = vote(c, "left", comment="shorter")
+        >>> c.feedback.comment
+        'shorter'
+        """
         votes = self.votes
         at = {r.run: i for i, r in enumerate(self.responses)}
         words: dict[int, str] = {}
@@ -158,7 +202,17 @@ class Comparison:
 
     @property
     def best(self) -> Response | None:
-        """The answer that the last vote chose; None without a vote, or after a tie or "bad"."""
+        """The answer that the last vote chose; None without a vote, or after a tie or "bad".
+
+        >>> from fmnb.comparison.compare import compare
+        >>> from fmnb.comparison.feedback import vote
+        >>> c = compare("hi", ["echo:", "echo:think"])
+        >>> c.best is None
+        True
+        >>> _ = vote(c, "right")
+        >>> c.best.requested_model
+        'echo:think'
+        """
         winner = next((s.value["winner"] for s in reversed(self.votes) if s.kind == "vote"), None)
         return next((r for r in self.responses if r.run == winner), None)
 
@@ -168,6 +222,10 @@ class Comparison:
 
         Raises:
             MissingPackageError: pandas is not installed.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> compare("hi", ["echo:", "echo:think"]).df[["model", "text"]].values.tolist()
+        [['echo:', 'hi'], ['echo:think', 'hi']]
         """
         pandas = require("pandas", "frames", "to make a DataFrame")
         votes = [s.value for s in self.votes if s.kind == "vote"]
@@ -186,7 +244,13 @@ class Comparison:
         return pandas.DataFrame(rows, columns=["model", *varied, *COLUMNS[1:]])
 
     def bundle(self) -> tuple[Record, Record]:
-        """Its static form for a notebook: data by MIME type, and metadata."""
+        """Its static form for a notebook: data by MIME type, and metadata.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> data, metadata = compare("hi", ["echo:", "echo:think"]).bundle()
+        >>> "text/html" in data
+        True
+        """
         return columns_bundle(
             self.responses,
             self.labels,

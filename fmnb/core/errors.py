@@ -111,7 +111,11 @@ class FmnbError(Exception):
         return (error_from_dict, (self.to_dict(),))
 
     def to_dict(self) -> Record:
-        """The error as a JSON-able dict, as stored in `Failed` events."""
+        """The error as a JSON-able dict, as stored in `Failed` events.
+
+        >>> UsageError("No such row", detail="7", hint="0 to 3.").to_dict()["message"]
+        'No such row'
+        """
         out: dict[str, Any] = {"kind": self.kind, "message": self.message}
         for name in ("detail", "hint", "billed", "retry_after", "param"):
             value = getattr(self, name)

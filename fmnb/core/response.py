@@ -46,6 +46,11 @@ class Response:
         logprobs: Log probabilities of tokens, if requested.
         request: The request that was sent.
         extra: Further facts from the service.
+
+    >>> from fmnb.calls.model import ask
+    >>> answer = ask("hello", "echo:")
+    >>> answer.text, answer.requested_model, answer.host, answer.finish_reason
+    ('hello', 'echo:', 'local', 'stop')
     """
 
     text: str
@@ -71,7 +76,12 @@ class Response:
 
     @property
     def cost(self) -> float | None:
-        """Cost in US dollars, or None if the price is unknown."""
+        """Cost in US dollars, or None if the price is unknown.
+
+        >>> from fmnb.calls.model import ask
+        >>> ask("hello", "echo:").cost
+        0.0
+        """
         return self.usage.cost
 
     @property
@@ -85,7 +95,12 @@ class Response:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """The conversation up to and including this answer."""
+        """The conversation up to and including this answer.
+
+        >>> from fmnb.calls.model import ask
+        >>> [(m.role, m.text) for m in ask("hello", "echo:").messages]
+        [('user', 'hello'), ('assistant', 'hello')]
+        """
         before = self.request.messages if self.request else ()
         parts: list[Part] = []
         if PROVIDER_STATE in self.extra:
@@ -103,6 +118,10 @@ class Response:
         Raises:
             UsageError: The answer holds no structured data; ask with `schema=`.
             MissingPackageError: pandas is not installed.
+
+        >>> from fmnb.calls.model import ask
+        >>> ask("Ada, 36", lambda prompt: '{"name": "Ada", "age": 36}', schema="name, age int").df.values.tolist()
+        [['Ada', 36]]
         """
         if self.data is None:
             raise UsageError("This answer has no structured data", hint="Ask with a schema: --schema 'name, score float'.")

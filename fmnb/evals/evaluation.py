@@ -54,6 +54,12 @@ class Evaluation(Results):
 
         Returns:
             The evaluation.
+
+        >>> from fmnb.evals.scored_run import run_and_score
+        >>> from fmnb.evals.datasets.dataset import Dataset
+        >>> results = run_and_score("{{ q }}", Dataset.from_rows([{"q": "a", "target": "a"}]), ["echo:"], "exact")
+        >>> Evaluation.of_results(results).models[0]["score"]
+        1.0
         """
         return cls(**{f.name: getattr(results, f.name) for f in fields(results)})
 
@@ -61,22 +67,43 @@ class Evaluation(Results):
 
     @property
     def sentence(self) -> str:
-        """The conclusion about the best model by the first scorer, or why there is none."""
+        """The conclusion about the best model by the first scorer, or why there is none.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"]).sentence
+        'a beats b by 50.0 points (95% 33.8 to 66.2, paired, 40 rows, score).'
+        """
         return verdict.verdict(self)
 
     @property
     def problems(self) -> list[str]:
-        """What failed: models without a score or verdict, scorers without scores, answers left out."""
+        """What failed: models without a score or verdict, scorers without scores, answers left out.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"]).problems
+        []
+        """
         return verdict.problems(self)
 
     @property
     def sentences(self) -> list[str]:
-        """What failed, then all conclusions."""
+        """What failed, then all conclusions.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": 1, "b": i % 2 if i else None} for i in range(40)], ["a", "b"])
+        >>> e.sentences == [*e.problems, *e.findings]
+        True
+        """
         return [*self.problems, *self.findings]
 
     @property
     def findings(self) -> list[str]:
-        """The conclusions from the scores, by each scorer in turn."""
+        """The conclusions from the scores, by each scorer in turn.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> len(from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"]).findings)
+        1
+        """
         return verdict.findings(self)
 
     def __str__(self) -> str:
@@ -108,6 +135,11 @@ class Evaluation(Results):
 
         Score, its interval, failures, the models it is not significantly different from, cost in US dollars,
         seconds.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"])
+        >>> [(r["model"], r["score"], r["letters"]) for r in e.models]
+        [('a', 1.0, 'a'), ('b', 0.5, 'b')]
         """
         return levels_table(self)
 
@@ -117,6 +149,11 @@ class Evaluation(Results):
 
         Gap, its interval and p value, alone and corrected for all pairs, and the smallest gap that
         these rows can show.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"])
+        >>> [(r["better"], r["gap"], r["only_a"]) for r in e.pairs]
+        [('a', -0.5, 20)]
         """
         return pairs_table(self)
 
@@ -128,6 +165,10 @@ class Evaluation(Results):
 
         Raises:
             MissingPackageError: pandas is not installed.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"]).df.shape[0]
+        80
         """
         rows = rows_table(self)
         return require("pandas", "frames", "to make a DataFrame").DataFrame(list(rows), columns=list(rows.columns))
@@ -143,11 +184,22 @@ class Evaluation(Results):
 
         Returns:
             A table, one row per model and slice.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"lang": "de" if i < 10 else "en", "a": int(i > 8)} for i in range(40)], ["a"])
+        >>> [(r["value"], r["score"], round(r["elsewhere"], 2)) for r in e.slices("lang")]
+        [('de', 0.1, 1.0), ('en', 1.0, 0.1)]
         """
         return slices_table(self, by, scorer, fewest)
 
     def to_markdown(self) -> str:
-        """The conclusions, and the tables behind them, as Markdown."""
+        """The conclusions, and the tables behind them, as Markdown.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"])
+        >>> print(e.to_markdown().splitlines()[0])
+        **a beats b by 50.0 points (95% 33.8 to 66.2, paired, 40 rows, score).**
+        """
         lines = [*(f"- {s}" if i else f"**{s}**" for i, s in enumerate(self.sentences)), "", _markdown(self.models)]
         if self.pairs:
             lines += ["", _markdown(self.pairs)]
@@ -167,6 +219,10 @@ class Evaluation(Results):
 
         Returns:
             The HTML, or the path of the file where `path` is given.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> from_scores([{"q": i, "a": 1, "b": i % 2} for i in range(40)], ["a", "b"]).to_html()[:15]
+        '<!doctype html>'
         """
         from .report.page import page
 
@@ -187,6 +243,11 @@ class Evaluation(Results):
 
         Raises:
             UsageError: No such scorer, or a scorer that needs missing targets.
+
+        >>> from fmnb.evals.evaluate import evaluate
+        >>> e = evaluate("{{ q }}", [{"q": "The answer is 4", "target": "4"}], ["echo:"], "exact")
+        >>> e.rescore("contains").models[0]["score"]
+        1.0
         """
         values = self.original_call.get("options", {}).get("values", {})
         answers = Answers(
@@ -218,6 +279,13 @@ class Evaluation(Results):
 
         Raises:
             UsageError: The share is not between 0 and 1.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"a": 1 if i else None} for i in range(10)], ["a"])
+        >>> e.sentence
+        'a has no verdict: 1 of its 10 answers failed (10%; at most 5% may fail for a verdict): 1 × no score. Its other answers average 100.0% by score.'
+        >>> e.with_max_failures(0.1).sentence
+        'a scores 100.0% (95% 70.1% to 100.0%, Wilson, 9 rows, score).'
         """
         return replace(self, max_failures=failures.check_share(max_failures))
 
@@ -233,6 +301,12 @@ class Evaluation(Results):
 
         Raises:
             UsageError: The runs share no rows or models.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> before = from_scores([{"id": str(i), "a": 1} for i in range(40)], ["a"], id="id")
+        >>> after = from_scores([{"id": str(i), "a": i % 2} for i in range(40)], ["a"], id="id")
+        >>> print(before.compare(after))
+        a got worse by 50 points (95% 33.8 to 66.2, paired, 40 rows, p < .001).
         """
         return compare_runs(self, other, scorer)
 
@@ -246,6 +320,11 @@ class Evaluation(Results):
 
         Returns:
             A table with answer, target, score and why.
+
+        >>> from fmnb.evals.evaluate import evaluate
+        >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}, {"q": "b", "target": "c"}], ["echo:"])
+        >>> [(r["text"], r["target"]) for r in e.failures()]
+        [('b', 'c')]
         """
         name = self._scorer_name(scorer)
         rows = [r for r in rows_table(self) if not model or r["model"] == model]
@@ -285,6 +364,11 @@ class Evaluation(Results):
 
         Raises:
             UsageError: Prompts or models of a reopened evaluation are unknown in this kernel.
+
+        >>> from fmnb.evals.evaluate import evaluate
+        >>> e = evaluate("{{ q }}", [{"q": "She is his sister", "target": "She is his sister"}], ["echo:"])
+        >>> list(dict.fromkeys(r["group"] for r in e.groups()))
+        ['accuracy', 'calibration', 'robustness', 'fairness', 'bias', 'toxicity', 'efficiency']
         """
         from .benchmarks.helm import measure_groups
 
@@ -305,6 +389,11 @@ class Evaluation(Results):
 
         Returns:
             A sentence.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": int(i % 3 > 0), "b": i % 2} for i in range(60)], ["a", "b"])
+        >>> e.power(0.05)
+        'A gap of 5 points between a and b needs about 1,559 rows, about 1,499 more than now; 60 rows can detect 25 points.'
         """
         return power_sentence(self.analysis(scorer), gap, samples)
 
@@ -340,6 +429,12 @@ class Evaluation(Results):
 
         Returns:
             Path of the file.
+
+        >>> import tempfile
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     from_scores([{"a": 1}, {"a": 0}], ["a"]).save(f"{folder}/run.json").name
+        'run.json'
         """
         return write_atomic(Path(path).expanduser(), json.dumps(serialize.to_dict(self), ensure_ascii=False) + "\n")
 
@@ -355,6 +450,11 @@ class Evaluation(Results):
 
         Raises:
             UsageError: The run is not an evaluation.
+
+        >>> from fmnb.evals.evaluate import evaluate
+        >>> e = evaluate("{{ q }}", [{"q": "a", "target": "a"}], ["echo:"])
+        >>> Evaluation.reopen(e.run).sentence == e.sentence
+        True
         """
         from .scored_run import read
 
@@ -372,6 +472,13 @@ class Evaluation(Results):
 
         Raises:
             UsageError: The file is not an evaluation.
+
+        >>> import tempfile
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"a": 1}, {"a": 0}], ["a"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Evaluation.load(e.save(f"{folder}/run.json")).sentence == e.sentence
+        True
         """
         return cls(**serialize.fields(Path(path).expanduser()))
 
@@ -388,6 +495,12 @@ class Evaluation(Results):
 
         Raises:
             UsageError: There is no such format or model.
+
+        >>> import json, tempfile
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     json.loads(from_scores([{"q": 1, "a": 1}], ["a"]).export(f"{folder}/log.json").read_text())["status"]
+        'success'
         """
         if kind != "inspect":
             raise UsageError(

@@ -98,7 +98,11 @@ class Prompt:
 
     @property
     def hash(self) -> str:
-        """The first 12 hex digits of the SHA-256 of text and system prompt."""
+        """The first 12 hex digits of the SHA-256 of text and system prompt.
+
+        >>> Prompt("Say {{ x }}").hash == Prompt("Say {{ x }}", name="say").hash
+        True
+        """
         return hashlib.sha256(f"{self.system}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     def render(self, **values: object) -> Rendered:
@@ -132,6 +136,12 @@ class Prompt:
 
         Raises:
             UsageError: It has no name, or the file cannot be written.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     first = Prompt("Say {{ x }}", name="say").save(folder)
+        ...     replace(first, text="Sing {{ x }}").save(folder).version
+        2
         """
         if self.name is None:
             raise UsageError("This prompt has no name", hint='Name it: fm.Prompt(text, name="summary").save()')
@@ -172,6 +182,10 @@ class Prompt:
 
         Raises:
             UsageError: There is no such prompt or version; the message lists the nearest names.
+
+        >>> _ = Prompt("Say {{ x }}", name="say").save(user=True)
+        >>> Prompt.load("say").text
+        'Say {{ x }}'
         """
         check_name(name)
         for base in _folders():

@@ -121,6 +121,13 @@ class Dataset:
 
         Returns:
             The data set, one row per prompt, grouped by user.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> from fmnb.comparison.feedback import vote
+        >>> _ = vote(compare("Say hi", ["echo:", "echo:think"]), "left", user="ada")
+        >>> d = Dataset.from_votes(notebook="all")
+        >>> d[0].values, d[0].target, d[0].group
+        ({'prompt': 'Say hi'}, 'Say hi', 'ada')
         """
         path, note = scope(notebook)
         return cls(
@@ -141,6 +148,13 @@ class Dataset:
 
         Returns:
             The data set, one row per prompt.
+
+        >>> from fmnb.calls.model import ask
+        >>> from fmnb.comparison.feedback import feedback
+        >>> _ = feedback(ask("Say hi", "echo:"), "copied", user="ada")
+        >>> d = Dataset.from_feedback("copied", notebook="all")
+        >>> d[0].target, d[0].weak
+        ('Say hi', True)
         """
         path, note = scope(notebook)
         return cls(tuple(from_log.from_feedback(kinds, since=since, notebook=path)), name, (note,) if note else (), by="user")
@@ -160,6 +174,12 @@ class Dataset:
 
         Returns:
             The data set; the logged answer is in `extra["answer"]`.
+
+        >>> from fmnb.calls.model import ask
+        >>> _ = ask("Where is my card?", "echo:")
+        >>> d = Dataset.from_log("card")
+        >>> d[0].values, d[0].target
+        ({'prompt': 'Where is my card?'}, None)
         """
         return cls(tuple(from_log.from_log(query, model=model, since=since, limit=limit)), name)
 
@@ -194,6 +214,11 @@ class Dataset:
         Raises:
             UsageError: There is no text.
             FmnbError: What `fm.map` raises.
+
+        >>> def model(prompt): return '{"question": "How high is it?", "answer": "300 m", "quote": "is 300 m high"}'
+        >>> d = Dataset.from_documents(["The tower is 300 m high."], model)
+        >>> d[0].values, d[0].target, d[0].made
+        ({'question': 'How high is it?'}, '300 m', 'machine')
         """
         samples, note = generate_samples(texts, model, each=each, sinks=sinks, **options)
         return cls(tuple(samples), name, (note,), by="document")
@@ -210,6 +235,12 @@ class Dataset:
 
         Raises:
             UsageError: No such file, or one that `save` did not write.
+
+        >>> import tempfile
+        >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}], name="sums")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Dataset.load(d.save(f"{folder}/sums")) == d
+        True
         """
         file = saved_file.path_of(path)
         samples, header = saved_file.read(file)
@@ -221,7 +252,12 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The first 12 hex digits of the content's SHA-256; the order of rows does not matter."""
+        """The first 12 hex digits of the content's SHA-256; the order of rows does not matter.
+
+        >>> d = Dataset.from_rows([{"q": "a"}, {"q": "b"}])
+        >>> d.version == Dataset(d.samples[::-1]).version
+        True
+        """
         return saved_file.version_of(self.samples)
 
     def __len__(self) -> int:
@@ -256,6 +292,9 @@ class Dataset:
 
         Raises:
             MissingPackageError: pandas is not installed.
+
+        >>> Dataset.from_rows([{"q": "2+2", "target": "4", "id": "1"}]).df[["q", "id", "target"]].values.tolist()
+        [['2+2', '1', '4']]
         """
         pandas = require("pandas", "frames", "to make a DataFrame")
         return pandas.DataFrame(
@@ -263,7 +302,12 @@ class Dataset:
         )
 
     def summary(self) -> Rows:
-        """A table by split: rows, targets, groups, weak and machine-made rows."""
+        """A table by split: rows, targets, groups, weak and machine-made rows.
+
+        >>> d = Dataset.from_rows([{"q": str(i), "target": i % 2} for i in range(10)]).split(heldout=0.5)
+        >>> [(r["split"], r["rows"], r["with_target"]) for r in d.summary()]
+        [('train', 5, 5), ('heldout', 5, 5)]
+        """
         return tables.summary(self.samples, f"{self.name or 'data set'} {self.version}" + "".join(f"; {n}" for n in self.notes))
 
     def __repr__(self) -> str:
@@ -295,6 +339,10 @@ class Dataset:
         Returns:
             A data set without held-out rows, and without rows that resemble a held-out row of any
             data set.
+
+        >>> d = Dataset.from_rows([{"q": f"What is {i} plus {i}?"} for i in range(4)]).split(heldout=0.5)
+        >>> len(d), len(d.without_heldout())
+        (4, 2)
         """
         heldout_ids = {m.row for m in heldout.find_matches(self.samples, [export.target_text(s) for s in self.samples])}
         return self.where(lambda s: s.id not in heldout_ids)
@@ -338,6 +386,10 @@ class Dataset:
 
         Raises:
             UsageError: The shares are invalid.
+
+        >>> d = Dataset.from_rows([{"q": str(i), "user": f"u{i // 4}"} for i in range(40)]).split(heldout=0.5, dev=0.1)
+        >>> len(d["train"]), len(d["dev"]), len(d["heldout"])
+        (16, 4, 20)
         """
         return replace(
             self, samples=tuple(split(self.samples, {"heldout": heldout, "dev": dev}, stratify=stratify, seed=seed))
@@ -357,6 +409,10 @@ class Dataset:
 
         Returns:
             A table, one row per leak.
+
+        >>> rows = [{"q": "Where is my new card?", "split": "train"}, {"q": "where is my new card", "split": "heldout"}]
+        >>> [(r["split"], r["in"]) for r in Dataset.from_rows(rows).find_leakage()]
+        [('heldout', 'train')]
         """
         return tables.leaks(self.samples, prompt.text if isinstance(prompt, Prompt) else prompt, similarity)
 
@@ -393,6 +449,10 @@ class Dataset:
 
         Returns:
             A data set with this row.
+
+        >>> d = Dataset.from_rows([{"q": "2+2", "target": "5", "id": "1"}])
+        >>> d.with_sample(replace(d["1"], target="4"))["1"].target
+        '4'
         """
         return replace(self, samples=tuple(sample if s.id == sample.id else s for s in self.samples))
 
@@ -411,6 +471,12 @@ class Dataset:
         Raises:
             UsageError: No row has labels of two annotators.
             ValueError: There is no such level.
+
+        >>> d = Dataset.from_rows([{"q": str(i), "id": str(i)} for i in range(20)])
+        >>> for i in range(20):
+        ...     d = d.with_label(str(i), "ada", i % 2).with_label(str(i), "bob", i % 2 if i else 1)
+        >>> round(d.agreement().value, 2)
+        0.9
         """
         return label_agreement(self.samples, level)
 
@@ -427,6 +493,11 @@ class Dataset:
 
         Raises:
             UsageError: It has no name and no path is given.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Dataset.from_rows([{"q": "2+2"}], name="sums").save(f"{folder}/sums").name
+        'sums.jsonl'
         """
         if path is None and not self.name:
             raise UsageError("The data set needs a name", hint='`dataset.save("tickets")`.')
@@ -443,6 +514,11 @@ class Dataset:
 
         Returns:
             A table of the ids that `other` added, removed or changed.
+
+        >>> a = Dataset.from_rows([{"q": "a", "id": "1"}, {"q": "b", "id": "2"}])
+        >>> b = Dataset.from_rows([{"q": "A!", "id": "1"}, {"q": "c", "id": "3"}])
+        >>> [(r["id"], r["change"]) for r in a.diff(b)]
+        [('3', 'added'), ('2', 'removed'), ('1', 'changed: values')]
         """
         return tables.differences(self.samples, other.samples, f"{self.version} to {other.version}")
 
@@ -463,5 +539,10 @@ class Dataset:
 
         Raises:
             UsageError: A row is held out, or no row has what `kind` needs.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Dataset.from_rows([{"q": "2+2", "target": "4"}]).export(f"{folder}/sft.jsonl", "sft", prompt="{{ q }}=").read_text()
+        '{"prompt": "2+2=", "completion": "4"}\\n'
         """
         return export.write(path, self.samples, kind, prompt, system)

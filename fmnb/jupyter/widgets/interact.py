@@ -179,6 +179,10 @@ class Interact(Asking):
 
         Returns:
             The model, None for the default model, and the options.
+
+        >>> model, options = Interact("Say {{ what }}", "echo:", what=["yes", "no"], temperature=(0, 1.0)).options({"temperature": 0.5})
+        >>> model, options.temperature
+        ('echo:', 0.5)
         """
         given: dict[str, Any] = {**self.fixed, **self.values, **values}
         driven = {n: given.pop(n) for n in _DRIVEN if n in given}
@@ -196,6 +200,10 @@ class Interact(Asking):
 
         Raises:
             FmnbError: The values do not describe a valid call.
+
+        >>> form = Interact("Say {{ what }}", "echo:", what=["yes", "no"])
+        >>> form.prepare({"what": "no"}).call.request.messages[-1].text
+        'Say no'
         """
         return prepare(self.prompt, *self.options(values))
 

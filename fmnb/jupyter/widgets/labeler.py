@@ -79,7 +79,12 @@ class Labeler(base.Widget):
 
     @property
     def agreement(self) -> str:
-        """The agreement of the annotators in words, or why there is none."""
+        """The agreement of the annotators in words, or why there is none.
+
+        >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}])
+        >>> Labeler(d, annotator="ada").agreement
+        'No row has labels of two annotators'
+        """
         try:
             a = self.dataset.agreement()
         except UsageError as e:

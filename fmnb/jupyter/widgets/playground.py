@@ -95,12 +95,24 @@ class Playground(Asking):
 
     @property
     def responses(self) -> list[Response]:
-        """The answers so far, oldest first."""
+        """The answers so far, oldest first.
+
+        >>> play = Playground("echo:", "hello")
+        >>> _ = play.run(), play.run()
+        >>> [r.text for r in play.responses]
+        ['hello', 'hello']
+        """
         return [a.asked.response for a in self._attempts if a.asked.response is not None]
 
     @property
     def response(self) -> Response | None:
-        """The last answer."""
+        """The last answer.
+
+        >>> play = Playground("echo:", "hello")
+        >>> _ = play.run()
+        >>> play.response.text
+        'hello'
+        """
         return self.responses[-1] if self.responses else None
 
     def prepare(self) -> PreparedCall:
@@ -111,6 +123,9 @@ class Playground(Asking):
 
         Raises:
             FmnbError: The fields do not describe a valid call.
+
+        >>> Playground("echo:", "hello").prepare().call.request.messages[-1].text
+        'hello'
         """
         return prepare(self._prompt, self.form["model"] or None, self.options())
 
@@ -122,6 +137,10 @@ class Playground(Asking):
 
         Raises:
             FmnbError: As `fm.ask` does.
+
+        >>> play = Playground("echo:", "hello")
+        >>> play.run().text
+        'hello'
         """
         attempt = self._add(self.prepare())
         run_calls([attempt.asked])
@@ -140,6 +159,9 @@ class Playground(Asking):
 
         Raises:
             UsageError: A field cannot be read.
+
+        >>> Playground("echo:", "hello", temperature=0.5).options().temperature
+        0.5
         """
         taken = {p["name"]: p["kind"] for p in self.fields}
         given = {n: _read(n, taken[n], v) for n, v in self.form["params"].items() if n in taken and str(v).strip()}
@@ -157,6 +179,10 @@ class Playground(Asking):
 
         Returns:
             The text of the cell.
+
+        >>> print(Playground("echo:", "hello", temperature=0.5).source())
+        %%fm echo: -t 0.5
+        hello
         """
         if run:
             attempt = self._attempt(run)
