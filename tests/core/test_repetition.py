@@ -9,6 +9,7 @@ from fmnb.core.backend import estimate_tokens
 from fmnb.core.events import TextDelta
 from fmnb.core.repetition import NOTICE, REASON, LoopDetector
 from fmnb.core.types import ModelInfo
+from tests.conftest import FULL
 from tests.repetitions import LOOPS, MEANT
 
 
@@ -20,7 +21,7 @@ def fed(text: str, size: int) -> LoopDetector:
     return loop
 
 
-@pytest.mark.parametrize("size", [1, 4, 60])
+@pytest.mark.parametrize("size", [1, 4, 60] if FULL else [4])
 @pytest.mark.parametrize("name", MEANT)
 def test_what_is_meant_is_let_through(name, size):
     assert fed("Here it is:\n\n" + MEANT[name], size).cut_at == -1

@@ -10,6 +10,7 @@ from fmnb.core.types import Request, message
 from fmnb.engines import host
 from fmnb.engines.llamacpp import backend as llamacpp
 from fmnb.engines.torch import backend as torch_engine
+from tests.conftest import FULL
 from tests.engines import tiny
 
 QUESTION = message("user", "Tell me about the sea.")
@@ -25,7 +26,7 @@ def answer(model, *more, **options):
     return build_response(iterate_sync(model.stream(Request("m", (QUESTION, *more), **options))))
 
 
-@pytest.mark.parametrize("cut", [1, 5, 12])
+@pytest.mark.parametrize("cut", [1, 5, 12] if FULL else [5])
 def test_an_answer_that_was_cut_goes_on_as_if_it_had_not_been(engine, embedded_path, cut, monkeypatch):
     monkeypatch.setattr(host, "threads", lambda: (1, ""))
     model = engine.backend(embedded_path)

@@ -292,7 +292,7 @@ def test_a_closed_answer_says_so(random_weights):
 
 
 @pytest.mark.parametrize("engine", [llamacpp, torch_engine], ids=["llamacpp", "torch"])
-@pytest.mark.parametrize("source", SCHEMAS if FULL else SCHEMAS[:3], ids=str)
+@pytest.mark.parametrize("source", SCHEMAS if FULL else SCHEMAS[:1], ids=str)
 def test_eight_sentences_on_the_embedded_model(embedded_path, engine, source):
     spec = to_schema(source)
     requests = [

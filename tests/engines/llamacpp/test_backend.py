@@ -16,6 +16,7 @@ from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, Us
 from fmnb.core.types import Request, message
 from fmnb.engines import host, loaded
 from fmnb.engines.llamacpp.backend import backend
+from tests.conftest import FULL
 from tests.engines.asking import PERSON, answer, ask, events
 
 pytest.importorskip("xllamacpp")
@@ -107,6 +108,7 @@ def test_a_value_of_the_wrong_type_is_refused_and_the_model_stays_usable(model):
     assert answer(model, ask("Hi", max_tokens=2))
 
 
+@pytest.mark.skipif(not FULL, reason="reads a long prompt")
 def test_the_context_grows_when_a_prompt_needs_more(model):
     loaded.unload()
     assert events(model, ask("hi", max_tokens=2))[-1].extra["context"] == 2048
