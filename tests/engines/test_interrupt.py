@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.conftest import FULL
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 
 SCRIPT = """
@@ -14,7 +16,6 @@ from fmnb.core.event_loop import iterate_sync
 from fmnb.core.registry import ENGINES, load
 from fmnb.core.events import Finished, Progress, TextDelta, build_response
 from fmnb.core.types import Request, message
-from tests.conftest import FULL
 
 engine, path, at = sys.argv[1:]
 model = load(ENGINES[engine])(path, "m")
