@@ -257,7 +257,12 @@ class Chat:
         return Turn(self.messages[start].text, (), Response(text, requested_model=str(self.model or ""), finish_reason="stop"))
 
     def widget(self) -> anywidget.AnyWidget:
-        """A widget to read and continue it: edit, resend, branches, attachments, stop."""
+        """A widget to read and continue it: edit, resend, branches, attachments, stop.
+
+        >>> import anywidget
+        >>> isinstance(Chat("echo:").widget(), anywidget.AnyWidget)
+        True
+        """
         return load(METHODS["Chat.widget"])(self)
 
     def _notify_watchers(self) -> None:

@@ -263,7 +263,13 @@ class Comparison:
         )
 
     def widget(self) -> anywidget.AnyWidget:
-        """A widget with buttons to vote, edit, compare word by word and continue; it needs a notebook."""
+        """A widget with buttons to vote, edit, compare word by word and continue; it needs a notebook.
+
+        >>> from fmnb.comparison.compare import compare
+        >>> import anywidget
+        >>> isinstance(compare("hi", ["echo:", "echo:think"]).widget(), anywidget.AnyWidget)
+        True
+        """
         return load(METHODS["Comparison.widget"])(self)
 
     def __repr__(self) -> str:

@@ -376,7 +376,13 @@ class Evaluation(Results):
         return measure_groups(self, model or self.names[0], score=score, toxicity=toxicity, columns=columns, sinks=sinks, **call_options)
 
     def report(self) -> anywidget.AnyWidget:
-        """The report as a widget in a notebook; the page of `to_html` needs no notebook."""
+        """The report as a widget in a notebook; the page of `to_html` needs no notebook.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> import anywidget
+        >>> isinstance(from_scores([{"q": i, "a": i % 2} for i in range(40)], ["a"]).report(), anywidget.AnyWidget)
+        True
+        """
         return load(METHODS["Evaluation.report"])(self)
 
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
