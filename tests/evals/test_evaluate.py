@@ -91,7 +91,7 @@ def test_no_target_at_all_is_refused_before_a_model_is_called():
         evaluate("{{ q }}", [{"id": 1, "q": "a", "target": "a"}, {"id": 1, "q": "b", "target": "b"}], [never])
     with pytest.raises(UsageError, match="named twice"):
         evaluate("{{ q }}", ROWS, [never], ["exact", "exact"])
-    with pytest.raises(UsageError, match="head is a whole number"):
+    with pytest.raises(UsageError, match="head must be a whole number"):
         evaluate("{{ q }}", ROWS, [never], head="three")
     with pytest.raises(UsageError, match="No such value of missing"):
         evaluate("{{ q }}", ROWS, [never], missing="ignore")
