@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..calls.call import Target
+from ..catalog.resolve import Target
 from ..store import batches, jobs
 from ..store.run_rows import Position
 from .failures import is_reusable

@@ -1,7 +1,7 @@
 """One call from options to response: prepare, pipeline, run, session.
 
 - `options`: options of a call, their types and meanings
-- `call`: the data: options, a prepared call, its target
+- `call`: the data: options, a call, a prepared call
 - `prepare`: options, prompt and model name to a request
 - `pipeline`: the list of steps around a call or a row
 - `steps`: the steps: schema, tape, cache, budget, retry, rate limit

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ..core.backend import Backend
 from ..core.response import Response
 from ..core.run_ids import new_run
 from ..core.types import Message, Request
@@ -14,24 +13,9 @@ from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
 from ..limits.usage import UsageMeter
 
 if TYPE_CHECKING:
+    from ..catalog.resolve import Target
     from ..schemas.spec import SchemaSpec
     from ..store.tape import Tape
-
-
-class Target(Protocol):
-    """The model that a call goes to. The backend is opened when it is needed; a replay needs none."""
-
-    @property
-    def requested_model(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def local(self) -> bool: ...
-    @property
-    def known(self) -> bool: ...
-    def open(self) -> Backend: ...
 
 
 @dataclass(frozen=True)

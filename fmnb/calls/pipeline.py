@@ -14,13 +14,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..catalog.resolve import Target
 from ..core.backend import Embedder, Vectors
 from ..core.errors import FmnbError, UsageError, error_from_dict
 from ..core.event_loop import aclose
 from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Notice, Started, UsageReported
 from ..core.types import Request, message
 from ..limits.batch_limits import BatchLimits
-from .call import Call, Target
+from .call import Call
 from .steps.base import Proceed, Step
 from .steps.budget import kernel_budget, within_budget
 from .steps.cache import use_cache
