@@ -13,7 +13,10 @@ from .branches import Branch
 
 
 def write(path: Path, model: str, messages: Branch, branches: Sequence[Branch]) -> None:
-    """Write a conversation as .md or .json. UsageError for other extensions, and if the file cannot be written."""
+    """Write a conversation as .md or .json.
+
+    Raises UsageError for other extensions, and if the file cannot be written.
+    """
     if path.suffix == ".json":
         data: dict[str, Any] = {"model": model, "messages": [to_dict(m) for m in messages]}
         if len(branches) > 1:

@@ -1,4 +1,4 @@
-"""`fm.compare`: asks several models one question, or one model with varied parameters, prompts or samples.
+"""`fm.compare`: asks one question of several models, or with varied parameters, prompts or samples.
 
 prompt × models × vary × samples ─ expand_grid ─► grid cells ─ run_comparison ─► parent run ─► Comparison
 

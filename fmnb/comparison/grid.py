@@ -1,4 +1,4 @@
-"""The answers that a comparison asks for: every combination of prompts, parameters, models and samples."""
+"""The planned answers of a comparison: all combinations of prompts, parameters, models and samples."""
 
 from __future__ import annotations
 
