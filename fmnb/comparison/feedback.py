@@ -106,10 +106,10 @@ def retract(of: Comparison | Response | str | None = None, kind: str = "", *, us
         events = feedback_store.feedback_on([of.run if isinstance(of, Response) else of])
     else:
         raise UsageError("Name the kind of feedback to retract", hint='For instance fm.retract(answer, "star").')
-    mine = [e for e in events if e.kind == kind and e.user == user]
-    for e in mine:
+    retracted = [e for e in events if e.kind == kind and e.user == user]
+    for e in retracted:
         _record(e.run, "undo", None, user=user, undoes=e.n)
-    return len(mine)
+    return len(retracted)
 
 
 def feedback(run: str | Response, kind: str, value: object = None, *, user: str = "", text: str = "") -> Feedback:

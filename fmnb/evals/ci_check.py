@@ -92,8 +92,8 @@ def check(
     before, after = (_with_max_failures(e, max_failures) for e in (_load(baseline), _load(run)))
     name = scorer or next((n for n in before.scores if n in after.scores), "")
     no_verdicts = [
-        f"{which}: {s}"
-        for which, e in (("baseline", before), ("run", after))
+        f"{label}: {s}"
+        for label, e in (("baseline", before), ("run", after))
         if name in e.scores
         for s in no_verdict_sentences(e.matrix(name))
     ]

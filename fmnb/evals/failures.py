@@ -84,7 +84,7 @@ def no_verdict_reason(m: Matrix, a: str, b: str, gap: float) -> str:
     return f"{better} is ahead of {worse} only if its failed answers are excluded"
 
 
-def causes_text(counts: Counter[str], most: int = 3) -> str:
+def causes_text(counts: Counter[str], max_causes: int = 3) -> str:
     """The most frequent causes with their counts; causes with the same beginning are merged.
 
     >>> causes_text(Counter({"no key": 4, "timeout": 1}))
@@ -92,16 +92,16 @@ def causes_text(counts: Counter[str], most: int = 3) -> str:
     >>> causes_text(Counter({f"refused: request {i}": 1 for i in range(9)}))
     '9 × refused: request 0 (for example)'
     """
-    if len(counts) > most:
+    if len(counts) > max_causes:
         by_beginning: dict[str, Counter[str]] = {}
         for cause, n in counts.items():
             by_beginning.setdefault(cause.split(": ")[0], Counter())[cause] = n
         examples = [(c.most_common(1)[0][0], len(c), c.total()) for c in by_beginning.values()]
         counts = Counter({f"{_without_period(example)} (for example)" if kinds > 1 else example: n for example, kinds, n in examples})
-    shown: Sequence[tuple[str, int]] = counts.most_common(most)
-    more = len(counts) - len(shown)
+    shown: Sequence[tuple[str, int]] = counts.most_common(max_causes)
+    n_others = len(counts) - len(shown)
     return ", ".join(f"{n:,} × {_without_period(cause)}" for cause, n in shown) + (
-        f" and {more} other cause{'s' if more > 1 else ''}" if more else ""
+        f" and {n_others} other cause{'s' if n_others > 1 else ''}" if n_others else ""
     )
 
 

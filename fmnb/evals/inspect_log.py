@@ -35,7 +35,7 @@ def inspect_log(e: Results, model: str = "") -> dict[str, Any]:
                     "choices": [{"message": {"role": "assistant", "content": a.text}, "stop_reason": "stop"}],
                     **({"error": failure} if failure else {}),
                 },
-                "scores": {n: _score(found[i]) for n, found in e.scores.items() if found[i].value is not None},
+                "scores": {n: _score(scores[i]) for n, scores in e.scores.items() if scores[i].value is not None},
                 "metadata": {"run": a.run, "group": s.group, "split": s.split},
             }
         )

@@ -57,7 +57,7 @@ class RunComparison:
         out = [f"{name} cannot be compared: too many of its answers failed in one of the runs." for name in self.excluded]
         out += [_sentence(c, self) for c in self.changes]
         if self.dropped:
-            out.append(f"Dropped: {', '.join(f'{n:,} rows {why}' for why, n in self.dropped.items())}.")
+            out.append(f"Dropped: {', '.join(f'{n:,} rows {reason}' for reason, n in self.dropped.items())}.")
         return out
 
     def __str__(self) -> str:

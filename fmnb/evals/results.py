@@ -128,7 +128,7 @@ class Results:
 
     @functools.cached_property
     def _call_errors(self) -> dict[int, str]:
-        return {i: why for i, a in enumerate(self.answers) if (why := failure_reason(a))}
+        return {i: reason for i, a in enumerate(self.answers) if (reason := failure_reason(a))}
 
     def _scorer_name(self, name: str) -> str:
         if not name:

@@ -72,11 +72,11 @@ def run_and_score(
         options["cache"] = False
     batches: list[Batch] = []
     started_at = time.time()
-    for way, _ in titled_prompts:
+    for variant, _ in titled_prompts:
         batch_options = dict(options)
         if batches and batch_options.get("budget") is not None:  # one budget for all prompts
             batch_options["budget"] = max(0.0, batch_options["budget"] - sum(b.summary.cost or 0.0 for b in batches))
-        batches.append(batch(way, batch_rows(dataset.samples), model_list, samples=samples, sinks=sinks, **batch_options))
+        batches.append(batch(variant, batch_rows(dataset.samples), model_list, samples=samples, sinks=sinks, **batch_options))
     names, answers = combine_batches([title for _, title in titled_prompts], batches)
     base_prompt = prompt if str(getattr(prompt, "text", prompt) or "").strip() else titled_prompts[0][0]
     runs = ",".join(b.run for b in batches)

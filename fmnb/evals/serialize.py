@@ -30,7 +30,7 @@ def to_dict(e: Results) -> dict[str, Any]:
         "dataset": {"name": e.dataset.name, "version": e.dataset.version, "by": e.dataset.by},
         "rows": [s.to_dict() for s in e.dataset],
         "answers": [[a.text, a.run, a.seconds, a.input_tokens, a.output_tokens, a.cost, a.error, a.finish_reason] for a in e.answers],
-        "scores": {n: [[s.value, s.explanation, s.error, s.confidence] for s in found] for n, found in e.scores.items()},
+        "scores": {n: [[s.value, s.explanation, s.error, s.confidence] for s in scores] for n, scores in e.scores.items()},
         "max_failures": e.max_failures,
         "begun": e.started_at,
         "asked": list(e.request_times),
@@ -91,9 +91,9 @@ def _fields(d: dict[str, Any]) -> dict[str, Any]:
         "scores": {
             n: [
                 Score(v, "", explanation, error, confidence, points)
-                for (v, explanation, error, confidence), points in zip(found, against.get(n) or [{}] * len(found), strict=True)
+                for (v, explanation, error, confidence), points in zip(scores, against.get(n) or [{}] * len(scores), strict=True)
             ]
-            for n, found in d["scores"].items()
+            for n, scores in d["scores"].items()
         },
         "started_at": float(d.get("begun", 0.0)),
         "request_times": tuple(d.get("asked") or ()),

@@ -76,8 +76,8 @@ def _typed(kind: Any, location: str, parents: tuple[Any, ...]) -> tuple[Json, Ca
         return {"enum": [m.value for m in kind]} | ({"type": "string"} if all(isinstance(m.value, str) for m in kind) else {}), kind
     if origin in (list, set, tuple) and (len(args) == 1 or (origin is tuple and len(args) == 2 and args[1] is Ellipsis)):
         schema, build = _typed(args[0], location, parents)
-        many = each(build)
-        return {"type": "array", "items": schema}, many if origin is list else lambda values: origin(many(values))
+        build_list = each(build)
+        return {"type": "array", "items": schema}, build_list if origin is list else lambda values: origin(build_list(values))
     if kind is list:
         return {"type": "array", "items": {"type": "string"}}, identity
     if origin in (typing.Union, types.UnionType):

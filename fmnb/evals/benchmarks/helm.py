@@ -105,7 +105,7 @@ def _calibration(e: Results, model: str, name: str, rerun: Callable[..., Results
     if not pairs:
         yield _row("calibration", "expected error", missing="the model returns no log probabilities")
         return
-    c = calibration([p for p, _ in pairs], [float(right >= 1) for _, right in pairs])
+    c = calibration([p for p, _ in pairs], [float(score >= 1) for _, score in pairs])
     if c.error is not None:
         yield _row("calibration", "expected error, 10 bins", c.error, rows=c.n, how=how)
     else:

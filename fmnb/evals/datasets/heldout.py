@@ -50,8 +50,8 @@ class Match:
     def __str__(self) -> str:
         if not self.heldout_id:
             return f"{self.row} ({self.reason})"
-        where = f" of {self.source}" if self.source else ""
-        return f"{self.row} ({self.reason}{f', {self.similarity:.2f}' if self.similarity < 1 else ''}: row {self.heldout_id}{where})"
+        data_set = f" of {self.source}" if self.source else ""
+        return f"{self.row} ({self.reason}{f', {self.similarity:.2f}' if self.similarity < 1 else ''}: row {self.heldout_id}{data_set})"
 
 
 def _fingerprint_file() -> Path:

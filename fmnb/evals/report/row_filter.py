@@ -50,7 +50,7 @@ def _means(e: Results, scorer: str) -> Any:
 def _failed(e: Results, model: str) -> np.ndarray:
     out = np.zeros(len(e.dataset), dtype=bool)
     for i, a in enumerate(e.answers):
-        if a.model == model and (failure_reason(a) or any(found[i].value is None for found in e.scores.values())):
+        if a.model == model and (failure_reason(a) or any(scores[i].value is None for scores in e.scores.values())):
             out[a.row] = True
     return out
 

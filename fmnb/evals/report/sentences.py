@@ -59,8 +59,8 @@ def _verdict(a: Analysis, p: Pair) -> str:
     if too_few:
         return f"{lead}{too_few} ({conditions}, gap {size})."
     if p.test.detectable_gap is None or abs(gap.value) >= p.test.detectable_gap:
-        why = "" if p.interval is not None else f"; {_no_interval_reason(a, p)}"
-        return f"{lead}the gap of {size} may be due to chance ({conditions}, {p_text(p.p)}{why})."
+        no_interval = "" if p.interval is not None else f"; {_no_interval_reason(a, p)}"
+        return f"{lead}the gap of {size} may be due to chance ({conditions}, {p_text(p.p)}{no_interval})."
     sentence = f"{lead}this set cannot detect gaps under {gap_text(p.test.detectable_gap, a.in_points, round_up=True)}"
     if p.additional is not None and p.target_gap is not None:
         more = two_digits(p.additional)

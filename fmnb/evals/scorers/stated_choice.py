@@ -215,15 +215,15 @@ def _first_or_last(text: str, choices: Sequence[str], lettered: bool) -> tuple[i
 
 def _only_mention(text: str, choices: Sequence[str], lettered: bool) -> tuple[int, bool] | None:
     """The only choice that a text mentions without negation; or "not X" if that is a choice itself."""
-    found = mentions(text, choices, lettered)
-    if any(m.tentative for m in found):
+    all_mentions = mentions(text, choices, lettered)
+    if any(m.tentative for m in all_mentions):
         return None
-    statements = [m for m in found if not m.question] or found
-    affirmed = {m.choice for m in statements if not m.negated} - {m.choice for m in found if m.negated}
+    statements = [m for m in all_mentions if not m.question] or all_mentions
+    affirmed = {m.choice for m in statements if not m.negated} - {m.choice for m in all_mentions if m.negated}
     if len(affirmed) == 1:
         i = affirmed.pop()
-        return i, all(m.letter for m in found if m.choice == i)
-    negated = {m.choice for m in found if m.negated}
+        return i, all(m.letter for m in all_mentions if m.choice == i)
+    negated = {m.choice for m in all_mentions if m.negated}
     if not affirmed and len(negated) == 1:
         negations = [i for i, c in enumerate(choices) if _is_negation_of(_words(c), _words(choices[next(iter(negated))]))]
         return (negations[0], False) if len(negations) == 1 else None
@@ -239,20 +239,20 @@ def _is_negation_of(words: Sequence[str], of: Sequence[str]) -> bool:
 
 def mentions(text: str, choices: Sequence[str], lettered: bool) -> list[Mention]:
     """Mentions of choices by their words or, if the prompt asked for letters, by their letters."""
-    found = _word_mentions(text, choices)
+    result = _word_mentions(text, choices)
     if lettered:
-        found += [m for m in _letter_mentions(text, choices) if not any(w.start <= m.start < w.end for w in found)]
-    found.sort(key=lambda m: m.start)
+        result += [m for m in _letter_mentions(text, choices) if not any(w.start <= m.start < w.end for w in result)]
+    result.sort(key=lambda m: m.start)
     negated_after = False
-    for i in range(len(found) - 1, -1, -1):  # "A, C and D are wrong"
-        negated_after = _NEGATED_AFTER.match(text[found[i].end :]) is not None or (
-            negated_after and _LIST.fullmatch(text[found[i].end : found[i + 1].start]) is not None
+    for i in range(len(result) - 1, -1, -1):  # "A, C and D are wrong"
+        negated_after = _NEGATED_AFTER.match(text[result[i].end :]) is not None or (
+            negated_after and _LIST.fullmatch(text[result[i].end : result[i + 1].start]) is not None
         )
-        found[i] = replace(found[i], negated=found[i].negated or negated_after)
-        if _QUESTION.match(text[found[i].end :]):
-            tentative = _MAYBE.search(_CLAUSE.split(text[: found[i].start])[-1]) is not None
-            found[i] = replace(found[i], question=not tentative, tentative=tentative)
-    return found
+        result[i] = replace(result[i], negated=result[i].negated or negated_after)
+        if _QUESTION.match(text[result[i].end :]):
+            tentative = _MAYBE.search(_CLAUSE.split(text[: result[i].start])[-1]) is not None
+            result[i] = replace(result[i], question=not tentative, tentative=tentative)
+    return result
 
 
 def _word_mentions(text: str, choices: Sequence[str]) -> list[Mention]:

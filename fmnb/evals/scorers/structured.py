@@ -24,8 +24,10 @@ def json_scorer(_: str = "") -> Scorer:
         target = read_json(case.target) if isinstance(case.target, str) else case.target
         if target is None:
             return Score(None, error="the target is not JSON")
-        n_correct, n_fields, wrong = _compare(_as_data(data), target)
-        return Score(n_correct / n_fields if n_fields else 1.0, explanation=", ".join(wrong[:5]) and f"wrong: {', '.join(wrong[:5])}")
+        n_correct, n_fields, wrong_paths = _compare(_as_data(data), target)
+        return Score(
+            n_correct / n_fields if n_fields else 1.0, explanation=", ".join(wrong_paths[:5]) and f"wrong: {', '.join(wrong_paths[:5])}"
+        )
 
     return Scorer("json", score, needs_target=False, description="fields equal to the target's")
 
