@@ -75,8 +75,9 @@ class Run:
 
         An interrupt stops all runs, keeps partial results, and is raised again.
         """
-        for _ in self:
-            pass
+        with self.interruptible():
+            for event in self.iterate(self.stream):
+                self.emit(event)
 
     def __iter__(self) -> Generator[Event, None, None]:
         """Iterate over the events; leaving the loop stops the rest."""
