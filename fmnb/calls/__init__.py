@@ -2,7 +2,7 @@
 
 - `options`: options of a call, their types and meanings
 - `call`: the data: options, a call, a prepared call
-- `prepare`: options, prompt and model name to a request
+- `prepare`: options, prompt and model name to a request; refuses keys written in a cell
 - `pipeline`: the list of steps around a call or a row
 - `steps`: the steps: schema, tape, cache, budget, retry, rate limit
 - `rows_together`: rows that an engine answers together

@@ -8,7 +8,7 @@
 - `verdict`: the conclusion of an evaluation: which model is better, ties, problems
 - `scoring`: scores of answers
 - `score_matrix`: scores by row and model
-- `analysis`: mean scores, gaps, ties and sample sizes
+- `analysis`: mean scores, differences with corrected intervals, ties and sample sizes
 - `failures`: rows without a score, and whether they could change a verdict
 - `clusters`: rows of one user, template or question
 - `label_baseline`: models that always give one label, and the chance level

@@ -5,8 +5,8 @@
 - `renderer`: from a template and values to message parts
 - `template`: the template language: `{{ expression }}`, `if`, `for`
 - `value_labels`: trust, data class and columns of inserted values
-- `describe`: a notebook value as text in a prompt
-- `dataframes`: one interface to every kind of data frame
+- `describe`: a notebook value as text in a prompt: which rows and columns of a table, how much of a long text
+- `dataframes`: reads every kind of data frame: names, types, rows by number
 - `figures`: figures and images in a size that services accept
-- `attachments`: files and variables for `--attach`
+- `attachments`: files and variables for `--attach`, with its own reader of CSV files
 """

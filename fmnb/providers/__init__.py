@@ -9,9 +9,9 @@ One backend (`hosted`) supports every service; the differences between services 
 - `send`: builds and sends a request; drops options that the service rejects
 - `read_stream`: reads a streamed answer
 - `read_complete`: reads a complete answer, for rows of a table
-- `answer_cost`: the cost of an answer, reported by the service or estimated
+- `answer_cost`: tokens and cost of an answer, reported by the service or estimated
 - `prices`: the price table of models
-- `model_lists`: the models that a service lists, and the model servers on this machine
+- `model_lists`: the models that a service lists, with their prices, and the model servers on this machine
 - `reserved_params`: raw parameters that would change the host or the model
 - `embeddings`: embeddings from a service
 - `echo`: answers with its input, for tutorials and tests

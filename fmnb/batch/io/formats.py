@@ -11,7 +11,7 @@ import importlib
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ...core.surrogates import replace_surrogates_in_text
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _BLOCK = 8 << 20  # bytes of a file read at a time
 _LINES = 4096  # lines of a JSONL file read at a time, at most
+_LEADING_ZERO = re.compile(rb"""[,;\t"\r\n][ ]{0,4}[+-]?0\d""")
 _COLUMN = re.compile(r"In CSV column #(\d+)")
 
 
@@ -109,7 +110,7 @@ def _scan_csv(path: Path) -> tuple[Any, int]:
     """Schema and number of rows.
 
     The first block gives the column types; a cell further down that does not fit widens its
-    column, and the scan starts again.
+    column, and the scan starts again. A column with a number such as 007 is text.
     """
     arrow = arrow_library()
     names: list[str] = []
@@ -125,6 +126,9 @@ def _scan_csv(path: Path) -> tuple[Any, int]:
                 names = schema.names
                 types = dict(zip(names, schema.types, strict=True))
                 count = sum(batch.num_rows for batch in reader)
+            if zeros := _leading_zero_columns(path, types):
+                types = {**types, **dict.fromkeys(zeros, arrow.string())}
+                continue
         except UnicodeDecodeError as e:
             raise _not_utf8(path, str(e)) from None
         except (arrow.ArrowException, OSError) as e:
@@ -136,6 +140,33 @@ def _scan_csv(path: Path) -> tuple[Any, int]:
             if kind == arrow.binary():  # the type that pyarrow gives to cells that are not text
                 raise _not_utf8(path, f"column {name!r}")
         return schema, count
+
+
+def _leading_zero_columns(path: Path, types: Mapping[str, Any]) -> list[str]:
+    """Number columns with a value that begins with zeros, such as `007`: identifiers, which must stay as they are."""
+    arrow = arrow_library()
+    numbers = [n for n, kind in types.items() if arrow.types.is_integer(kind) or arrow.types.is_floating(kind)]
+    if not numbers or not _has_leading_zero(path):
+        return []
+    compute = importlib.import_module("pyarrow.compute")
+    found: set[str] = set()
+    with _open_csv(path, {**types, **dict.fromkeys(numbers, arrow.string())}) as reader:
+        for batch in reader:
+            for name in set(numbers) - found:
+                if compute.any(compute.match_substring_regex(batch.column(name), r"^\s*[+-]?0\d")).as_py():
+                    found.add(name)
+    return [n for n in numbers if n in found]
+
+
+def _has_leading_zero(path: Path) -> bool:
+    """Whether any cell of a CSV file begins with 0 and another digit. Almost no file of numbers has one."""
+    tail = b"\n"
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if _LEADING_ZERO.search(tail + block):
+                return True
+            tail = block[-8:]
+    return False
 
 
 def _widen_types(path: Path, names: Sequence[str], types: dict[str, Any], e: Exception) -> dict[str, Any]:

@@ -9,7 +9,7 @@ A step takes the call and the rest of the pipeline, and yields events.
 - `cache`: answers of deterministic calls
 - `repetition`: cuts answers of rows that are stuck in a loop
 - `check_target`: what a model cannot do: pictures, interfaces
-- `retry`: transient failures, backoff, waiting after a 429
+- `retry`: transient failures, backoff, waiting after a 429 as long as `providers/http/errors` read
 - `budget`: reserves and counts money
 - `rate_limit`: places at a host, requests and tokens a minute
 - `send`: calls the backend, streamed or complete

@@ -80,7 +80,7 @@ def from_status(
     detail = ", ".join(filter(None, (number, shorten(text)))) or code
     who = profile.label
     if looks_html(text):
-        return _html_error(profile, status, text)
+        return _html_error(profile, status, text, retry_after(headers))
     if 300 <= status < 400:
         target = headers.get("location", "")
         return BadRequestError(
@@ -215,13 +215,15 @@ def looks_html(text: str) -> bool:
     return bool(re.match(r"(?i)\s*(?:<!doctype html|<html|<head|<\?xml)", text))
 
 
-def _html_error(profile: Profile, status: int, text: str) -> FmnbError:
+def _html_error(profile: Profile, status: int, text: str, wait: float | None = None) -> FmnbError:
     title = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
     detail = f"{status}, a web page" + (f" titled '{shorten(title[1])}'" if title else "")
     hint = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
     if status == 429 or status >= 500:
         kind = RateLimitError if status == 429 else ServerError
-        return kind(f"Something in front of {profile.label} answered with a web page", detail=detail, hint=hint, billed=None)
+        return kind(
+            f"Something in front of {profile.label} answered with a web page", detail=detail, hint=hint, billed=None, retry_after=wait
+        )
     return UnexpectedResponseError(f"A web page came from {profile.host} where an answer was expected", detail=detail, hint=hint)
 
 

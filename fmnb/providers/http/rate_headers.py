@@ -49,7 +49,7 @@ def seconds_until(text: str) -> float:
 
     The formats are `6m0s`, `20ms`, a number of seconds, a Unix time, and an ISO time.
 
-    >>> seconds("6m0.5s"), seconds("20ms"), seconds("3")
+    >>> seconds_until("6m0.5s"), seconds_until("20ms"), seconds_until("3")
     (360.5, 0.02, 3.0)
     """
     text = text.strip()

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fmnb as fm
+from fmnb.batch.io import formats
 from fmnb.batch.io.tables import Column, free_name, missing, table_of
 from fmnb.batch.run import batch
 from fmnb.comparison.comparison import COLUMNS
@@ -232,3 +233,18 @@ def test_a_cell_of_a_million_characters_goes_through():
 
 def test_half_a_surrogate_pair_does_no_harm():
     assert fm.map("{{ w }}", [{"w": "a\ud83d"}], "echo:")[0]["text"] == "a\ufffd"
+
+
+def test_numbers_with_leading_zeros_in_a_csv_file_stay_text(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("id,zip,n,half,when\n007,02139,7,0.5,08:30\n12,10001,10,1.5,09:00\n")
+    assert fm.map("{{ id }} {{ zip }} {{ n }} {{ half }}", path, "echo:").df["text"].tolist() == ["007 02139 7 0.5", "12 10001 10 1.5"]
+    table = fm.map("{{ id }}", path, "echo:").df
+    assert table["id"].tolist() == ["007", "12"] and table["n"].tolist() == [7, 10]
+
+
+def test_a_leading_zero_far_down_is_found_too(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("id\n" + "".join(f"{n}\n" for n in range(1, 40_000)) + "0042\n")
+    schema, rows = formats.SCANNERS["csv"](path)
+    assert str(schema.field("id").type) == "string" and rows == 40_000
