@@ -27,7 +27,7 @@ from fmnb.core.registry import PUBLIC, load
 from fmnb.evals import scoring
 from fmnb.evals.options import EvaluateOptions
 from fmnb.jupyter.magics.line import VERBS
-from fmnb.jupyter.magics.options import CLASHES, OPTIONS, _spoken
+from fmnb.jupyter.magics.options import CONFLICTS, OPTIONS, _option_text
 from fmnb.prompts import prompt
 from fmnb.providers import profiles
 from fmnb.providers.profiles import Profile
@@ -51,7 +51,7 @@ def code(words: Iterable[str], between: str = ", ") -> str:
 def reference() -> str:
     """All of reference.md."""
     options = [(f"`{f'-{o.short}, ' if o.short else ''}--{o.long}{f' {o.value}' if o.value else ''}`", o.help) for o in OPTIONS]
-    clashes = [(f"`{_spoken(a)}`" if "--" in _spoken(a) else _spoken(a), _spoken(b), why) for a, b, why in CLASHES]
+    clashes = [(f"`{_option_text(a)}`" if "--" in _option_text(a) else _option_text(a), _option_text(b), why) for a, b, why in CONFLICTS]
     verbs = [(f"`%fm {name}{f' {v.usage}' if v.usage else ''}`", v.help) for name, v in VERBS.items()]
     kinds = [
         (f"`{n}`", (inspect.getdoc(c) or "").split("\n")[0])

@@ -76,7 +76,7 @@ def test_papermill_s_log_holds_whole_answers_comparisons_and_batches(home):
     assert "StreamInterruptedError" in logged
     assert logged.count(f"\n{text}\n") + logged.count(f" {text}\n") >= 3, "the answer, in the background, and in both columns"
     assert f"quietly {text}" in logged and logged.count(f"compared {text}") >= 2
-    assert "had not all come" not in logged and "3 of 3 answered" in logged and "Say word2" in logged
+    assert "saved before all answers" not in logged and "3 of 3 answered" in logged and "Say word2" in logged
     outputs = [c.outputs for c in nbformat.read(home / "out.ipynb", 4).cells if c.cell_type == "code" and "echo:slow" in c.source]
     first = [o["data"]["text/plain"] for o in outputs[0] if "data" in o]
     assert len(first) == 1 and first[0].startswith(text) and "— fmnb" in first[0]

@@ -88,7 +88,7 @@ class Catalog:
 
     entries: tuple[Entry, ...]
     more: dict[str, int]
-    silent: dict[str, str]
+    unreachable: dict[str, str]
 
 
 def catalog(query: str = "", *, ask: bool = True) -> Catalog:
@@ -99,12 +99,12 @@ def catalog(query: str = "", *, ask: bool = True) -> Catalog:
     began = time.monotonic()
     tests = filters.tests(query)
     served: dict[str, tuple[str, ...]] = {}
-    silent: dict[str, str] = {}
+    unreachable: dict[str, str] = {}
     profiles = usable_profiles()
     if ask:
         prices.ready()  # the rest of the table is not part of the query time
         served = run_sync(hosted.afind_local(ASK / 3))
-        silent = model_lists.refresh([p for p in profiles if _should_query(p, query)], ASK - (time.monotonic() - began))
+        unreachable = model_lists.refresh([p for p in profiles if _should_query(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
     found = list(_local())
     for p in profiles:
@@ -116,7 +116,7 @@ def catalog(query: str = "", *, ask: bool = True) -> Catalog:
         meant = by_name.get(model) or _locked(Entry(model, model.partition(":")[0], host="", local=False, inputs=(), outputs=()))
         if all(t(meant) or t(replace(meant, model=name)) for t in tests):
             kept.append(replace(meant, model=name, note=f"alias of {model}"))
-    return Catalog(tuple(kept), more, silent)
+    return Catalog(tuple(kept), more, unreachable)
 
 
 def _should_query(p: Profile, query: str) -> bool:

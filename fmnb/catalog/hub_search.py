@@ -40,7 +40,7 @@ class HubSearch:
     """The result of a search; `trouble` is the reason for a failure, or ""."""
 
     models: tuple[HubModel, ...] = ()
-    trouble: str = ""
+    error: str = ""
 
 
 def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
@@ -49,7 +49,7 @@ def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
     Blocks; does not raise if the hub is unreachable.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        return HubSearch(trouble="offline: HF_HUB_OFFLINE is set")
+        return HubSearch(error="offline: HF_HUB_OFFLINE is set")
     hub = require("huggingface_hub", "all", "to search the hub")
     try:
         api = hub.HfApi(token=token(hub))
@@ -59,8 +59,8 @@ def search(query: str, task: str = "", limit: int = 20) -> HubSearch:
         return HubSearch(tuple(_model(m) for m in found))
     except Exception as e:  # the client raises its own errors and those of httpx and the system; a search may fail
         if type(e).__name__.endswith("Timeout"):
-            return HubSearch(trouble=f"the hub did not answer within {_KNOCK:.0f} s")
-        return HubSearch(trouble=f"the hub cannot be reached: {type(e).__name__}")
+            return HubSearch(error=f"the hub did not answer within {_KNOCK:.0f} s")
+        return HubSearch(error=f"the hub cannot be reached: {type(e).__name__}")
 
 
 def _model(m: Any) -> HubModel:

@@ -44,8 +44,8 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
         notes.append(f"no model matches {query!r}; words with a meaning: {', '.join(filters.words())}, <4GB, >100k")
     if found.more and not query.strip():
         notes.append("more of " + ", ".join(f"{name} ({n})" for name, n in found.more.items()) + ": name one, or any word")
-    if found.silent:
-        notes.append("not asked: " + ", ".join(f"{name} ({why})" for name, why in found.silent.items()))
+    if found.unreachable:
+        notes.append("not asked: " + ", ".join(f"{name} ({why})" for name, why in found.unreachable.items()))
     columns = LOCAL_COLUMNS if "local" in query.split() else MODEL_COLUMNS
     return Rows(rows, columns, "; ".join(notes))
 

@@ -256,10 +256,10 @@ class Comparison:
             self.labels,
             self.layout,
             run=self.run,
-            shown=self.display_order,
+            display_order=self.display_order,
             blind=self.hidden,
             format=self.format,
-            said=self.feedback,
+            feedback=self.feedback,
         )
 
     def widget(self) -> anywidget.AnyWidget:

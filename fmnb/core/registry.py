@@ -47,7 +47,7 @@ PUBLIC = {
 
 # Methods of public classes that are implemented on a higher floor.
 METHODS = {
-    "Chat.widget": "fmnb.jupyter.widgets.chat:Talk",
+    "Chat.widget": "fmnb.jupyter.widgets.chat:ChatWidget",
     "Comparison.widget": "fmnb.jupyter.widgets.grid:Grid",
     "Evaluation.report": "fmnb.jupyter.widgets.report:Report",
     "Model.as_langchain": "fmnb.integrations.langchain:langchain",

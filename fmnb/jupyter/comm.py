@@ -44,7 +44,7 @@ from ..core.registry import PROTOCOL
 
 TARGET = "fmnb.front"
 CONTROL = "fmnb.control"
-_TICK = 0.2  # seconds between two reports of a run in progress
+_REPORT_SECONDS = 0.2  # seconds between two reports of a run in progress
 
 _comm: Any = None
 _ready = False
@@ -80,17 +80,17 @@ def close_comm() -> None:
     _set_ready(False)
 
 
-def send(do: str, **what: Any) -> bool:
+def send(action: str, **fields: Any) -> bool:
     """Send a message to the pages; False if there is none."""
     if not _ready:
         return False
-    _comm.send({"protocol": PROTOCOL, "do": do, **what})
+    _comm.send({"protocol": PROTOCOL, "do": action, **fields})
     return True
 
 
-def on_control(do: str, handler: Callable[[dict[str, Any]], None]) -> None:
+def on_control(action: str, handler: Callable[[dict[str, Any]], None]) -> None:
     """Handle one kind of control message. The handler runs in the thread of a subshell and must not send."""
-    _handlers[do] = handler
+    _handlers[action] = handler
 
 
 def wait_for_control(seconds: float) -> bool:
@@ -99,7 +99,10 @@ def wait_for_control(seconds: float) -> bool:
 
 
 def pages() -> int:
-    """Grows with every page that opens a control comm: a new page knows nothing of what the others were sent."""
+    """A number that grows with every page that opens a control comm.
+
+    A new page has none of the earlier messages.
+    """
     return _pages
 
 
@@ -121,7 +124,7 @@ def _on_message(message: dict[str, Any]) -> None:
 
 
 def _save_feedback(data: Any) -> None:
-    """Log a thumb under an answer: 1 up, -1 down, 0 retracts. An error is a warning."""
+    """Log a thumb under an answer: 1 up, -1 down, 0 retracts. An error becomes a warning."""
     if not isinstance(data, dict) or not isinstance(run := data.get("run"), str) or data.get("value") not in (1, -1, 0):
         return
     from ..comparison.feedback import feedback, retract
@@ -143,7 +146,7 @@ def send_state() -> None:
     from ..engines.loaded import loaded_models
     from ..limits.budget import budget
 
-    model, by = default_model()
+    model, source = default_model()
     b = budget()
     models = [
         {"name": display_name(m.name), "engine": m.engine, "memory": m.memory, "path": str(m.path), "busy": m.busy} for m in loaded_models()
@@ -151,7 +154,7 @@ def send_state() -> None:
     send(
         "state",
         model=model,
-        by=by,
+        by=source,
         spent=b.spent,
         budget=b.limit,
         loaded=models,
@@ -179,11 +182,11 @@ def _on_event(event: Event) -> None:
     at, characters = _last_report.get(event.run, (0.0, 0))
     if isinstance(event, (TextDelta, ReasoningDelta)):
         characters += len(event.text)
-        if time.monotonic() - at < _TICK:
+        if time.monotonic() - at < _REPORT_SECONDS:
             _last_report[event.run] = (at, characters)
             return
         event = Progress(stage="answering", done=characters, unit="characters", run=event.run, n=event.n, at=event.at)
-    elif isinstance(event, Progress) and time.monotonic() - at < _TICK:
+    elif isinstance(event, Progress) and time.monotonic() - at < _REPORT_SECONDS:
         return
     _last_report[event.run] = (time.monotonic(), characters)
     report = event_to_dict(event)
@@ -214,7 +217,10 @@ def _on_event(event: Event) -> None:
 
 
 def _open_control(comm: Any, message: dict[str, Any]) -> None:
-    """A page opened a control comm. Never send on it: ipykernel would then deliver its messages between cells."""
+    """A page opened a control comm.
+
+    Never send on it: ipykernel would then deliver its messages between cells.
+    """
 
     def handle(message: dict[str, Any]) -> None:
         data = message["content"]["data"]

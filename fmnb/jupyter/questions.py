@@ -2,7 +2,7 @@
 
 A question goes down `fmnb.front`, its answer comes up `fmnb.control`, in the thread of a
 subshell, while the cell waits. The first answer wins; all pages then close their forms. A page
-that is loaded meanwhile says hello and gets the open questions again, from the thread that asks.
+that is loaded meanwhile sends hello and gets the open questions again, from the waiting thread.
 
 A kernel without subshells (ipykernel 6) gets no answer while it runs a cell. There `input()`
 waits, and the same form fills the front end's input field.
@@ -21,12 +21,12 @@ from ..config import question as questions
 from ..config.question import Question
 from . import comm
 
-_TICK = 0.05  # seconds between two looks for an interrupt or a new page
-_CONNECT = 3.0  # seconds in which a page that ran the cell opens its control comm
+_POLL_SECONDS = 0.05  # seconds between two checks for an interrupt or a new page
+_CONNECT_SECONDS = 3.0  # seconds in which a page that ran the cell opens its control comm
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenQuestion:
     """A question that waits for its answer."""
 
     question: Question
@@ -41,7 +41,7 @@ class _Open:
         comm.send("ask", id=self.id, cell=self.cell, via=via, text=q.text, details=q.details, choices=choices, default=q.default)
 
 
-_open: dict[str, _Open] = {}
+_open: dict[str, _OpenQuestion] = {}
 _lock = threading.Lock()
 
 
@@ -49,12 +49,12 @@ class _CellForm:
     """The page, as `config.question` uses it."""
 
     def ask(self, question: Question) -> str | None:
-        cell = _cell()
-        if not cell or not _has_subshells() or not comm.wait_for_control(_CONNECT):
+        cell = _running_cell()
+        if not cell or not _has_subshells() or not comm.wait_for_control(_CONNECT_SECONDS):
             return None
-        with _shown(question, cell, "control") as waiting:
+        with _open_question(question, cell, "control") as waiting:
             pages = comm.pages()
-            while not waiting.answered.wait(_TICK):
+            while not waiting.answered.wait(_POLL_SECONDS):
                 if comm.pages() != pages:
                     pages = comm.pages()
                     waiting.show("control")
@@ -63,17 +63,17 @@ class _CellForm:
 
     @contextmanager
     def form(self, question: Question) -> Iterator[None]:
-        cell = _cell()
+        cell = _running_cell()
         if not cell:
             yield
             return
-        with _shown(question, cell, "input"):
+        with _open_question(question, cell, "input"):
             yield
 
 
 @contextmanager
-def _shown(question: Question, cell: str, via: str) -> Iterator[_Open]:
-    waiting = _Open(question, cell)
+def _open_question(question: Question, cell: str, via: str) -> Iterator[_OpenQuestion]:
+    waiting = _OpenQuestion(question, cell)
     _open[waiting.id] = waiting
     try:
         waiting.show(via)
@@ -93,7 +93,7 @@ def _answer(data: dict[str, Any]) -> None:
             waiting.answered.set()
 
 
-def _request() -> dict[str, Any]:
+def _running_request() -> dict[str, Any]:
     """The request that runs the cell."""
     from IPython.core.getipython import get_ipython
 
@@ -102,9 +102,12 @@ def _request() -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _cell() -> str:
-    """The id of the running cell if a page with our extension ran it and somebody may answer there; "" otherwise."""
-    request = _request()
+def _running_cell() -> str:
+    """The id of the running cell if a user can answer there; "" otherwise.
+
+    The cell must come from a page with our extension.
+    """
+    request = _running_request()
     metadata = request.get("metadata") or {}
     if "fmnb" not in metadata or (request.get("content") or {}).get("allow_stdin") is False:
         return ""

@@ -83,14 +83,14 @@ def columns_bundle(
     where: Layout,
     *,
     run: str = "",
-    shown: Sequence[int] = (),
+    display_order: Sequence[int] = (),
     blind: bool = False,
     format: str = "markdown",
-    said: AnswerFeedback | None = None,
+    feedback: AnswerFeedback | None = None,
 ) -> Bundle:
     """(data, metadata) of a finished comparison; with `blind`, only run ids identify models."""
-    said = said or AnswerFeedback()
-    order = list(shown) or list(range(len(responses)))
+    feedback = feedback or AnswerFeedback()
+    order = list(display_order) or list(range(len(responses)))
     by_row: dict[int, list[int]] = {}
     for i in order:
         by_row.setdefault(where.places[i][0], []).append(i)
@@ -103,7 +103,7 @@ def columns_bundle(
         cells = []
         for i in by_row[row]:
             name = labels[i] if len(where.rows) == 1 else (labels[i] if blind else where.columns[where.places[i][1]])
-            cells.append(_column(responses[i], name, blind, format, said, i, tall=len(rows) == 1))
+            cells.append(_column(responses[i], name, blind, format, feedback, i, tall=len(rows) == 1))
             text, _ = answer_bundle(_shortened(responses[i]), format=format, header=labels[i], blind=blind)
             words.append(text["text/plain"])
             marks.append(f"**{neutral_markdown(labels[i])}**\n\n{text['text/markdown']}")
@@ -113,8 +113,8 @@ def columns_bundle(
         parts.append(f'<p style="{_UI};font-size:12px;color:{MUTED}">{more}</p>\n')
         words.append(more)
         marks.append(more)
-    if said.comment:
-        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{inert(escape_terminal(said.comment))}”</p>\n')
+    if feedback.comment:
+        parts.append(f'<p dir="auto" style="{_UI};font-size:12px;margin:.5em 0">“{inert(escape_terminal(feedback.comment))}”</p>\n')
     html = f'<div data-fmnb-grid="{escape(run)}" role="group" aria-label="{len(responses)} answers">\n{"".join(parts)}</div>\n'
     answers = [{"run": r.run} if blind else provenance(r) for r in (responses[i] for i in order)]
     about = {"run": run, "kind": "compare", "answers": answers, "blind": blind, "version": __version__}

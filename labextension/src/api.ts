@@ -17,20 +17,20 @@ import {
   type Plan,
   type PromptRow,
   type RunDetail,
-  type Trouble
+  type ErrorBody
 } from './types';
 
 /** Sends one request to `fmnb/PATH` of the server. */
 export type Send = (path: string, init: RequestInit) => Promise<Response>;
 
 /** An error in three parts: what happened, the evidence, the next step. */
-export class ApiError extends Error implements Trouble {
+export class ApiError extends Error implements ErrorBody {
   readonly detail: string;
   readonly hint: string;
   readonly upgrade: string;
 
   constructor(
-    info: Partial<Trouble>,
+    info: Partial<ErrorBody>,
     readonly status = 0
   ) {
     super(info.message ?? 'The request failed');
@@ -186,6 +186,6 @@ async function errorFrom(response: Response): Promise<ApiError> {
 }
 
 /** Any error in the form that the panel shows. */
-export function toErrorInfo(e: unknown): Trouble {
+export function toErrorInfo(e: unknown): ErrorBody {
   return e instanceof ApiError ? e : { message: String((e as Error)?.message ?? e), detail: '', hint: '', upgrade: '' };
 }

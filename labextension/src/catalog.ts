@@ -3,7 +3,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import { toErrorInfo, type Api } from './api';
 import { isReady, searchTerms, matchers } from './filters';
-import type { Entry, HubModel, Trouble } from './types';
+import type { Entry, ErrorBody, HubModel } from './types';
 
 /** Filters that have a chip. */
 export const CHIPS = ['local', 'free', 'vision', 'image', 'embed', '<4GB'] as const;
@@ -20,7 +20,7 @@ export class Catalog {
   /** When the catalog was last fetched, in ms; 0 is never. */
   fetchedAt = 0;
   loading = false;
-  error: Trouble | null = null;
+  error: ErrorBody | null = null;
   /** Providers that could not be queried, with the reason. */
   failures: Record<string, string> = {};
 
@@ -89,7 +89,7 @@ export class Catalog {
       const models = await this.api.models('', ask);
       if (request === this.generation) {
         this.base = models.entries;
-        this.failures = models.silent;
+        this.failures = models.unreachable;
         this.error = null;
         this.fetchedAt = Date.now();
         this.mergeEntries();
@@ -155,7 +155,7 @@ export class Catalog {
     try {
       const results = await this.api.hub(query, '', controller.signal);
       this.hub = results.models;
-      this.hubError = results.trouble;
+      this.hubError = results.error;
     } catch (e) {
       if (!controller.signal.aborted) {
         this.hub = [];

@@ -18,7 +18,7 @@ import { fold, isActive, markLost, type Run } from './fold';
 import type { Kernels, FmnbKernel, StopResult } from './kernels';
 import { availabilityOf, shellQuoted, type Availability } from './modelNames';
 import { notebookModel, setNotebookModel, type Notebooks } from './notebooks';
-import { PROTOCOL, type About, type Event, type Trouble } from './types';
+import { PROTOCOL, type About, type ErrorBody, type Event } from './types';
 
 const STALE_AFTER = 60_000; // ms after which the catalog is fetched again when the panel is shown
 const MAX_ENDED_RUNS = 200; // ended runs to keep
@@ -55,10 +55,10 @@ export class SidebarModel {
   /** What the server reports about itself, or why it is missing. */
   about: About | null = null;
   serverMissing = false;
-  serverError: Trouble | null = null;
+  serverError: ErrorBody | null = null;
 
   /** The last error; shown until it is dismissed or the next action starts. */
-  error: Trouble | null = null;
+  error: ErrorBody | null = null;
   /** The last action, for screen readers. */
   status = '';
 

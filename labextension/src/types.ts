@@ -106,7 +106,7 @@ export interface Used extends Stamp {
   usage: Usage;
 }
 
-/** Feedback on a finished run: vote, star, edit, accept, copied, ... `retracts` is the number of a retracted one. */
+/** Feedback on a finished run: vote, star, edit, accept, copied, ... */
 export interface Signal extends Stamp {
   event: 'Signal';
   kind: string;
@@ -195,7 +195,7 @@ export interface Entry {
   note: string;
 }
 
-/** Who answers: `GET about`. `locks` are an administrator's, by name, with what they allow. */
+/** Version, settings and memory of the server: `GET about`. */
 export interface About {
   protocol: number;
   version: string;
@@ -209,11 +209,11 @@ export interface About {
   disk_free: number | null;
 }
 
-/** The catalogue: `GET models?q=WORDS&ask=1`. `silent` says why a provider could not be asked, `more` how many a word would bring. */
+/** The catalog: `GET models?q=WORDS&ask=1`. */
 export interface Models {
   entries: Entry[];
   more: Record<string, number>;
-  silent: Record<string, string>;
+  unreachable: Record<string, string>;
 }
 
 /** A quantized file of a repository. */
@@ -237,29 +237,29 @@ export interface HubModel {
 /** The result of a search; `trouble` is the reason for a failure, or "". */
 export interface HubSearch {
   models: HubModel[];
-  trouble: string;
+  error: string;
 }
 
-/** One provider's key: where it was found ("" for none), where it goes, which variables are read. Never the key. */
+/** A provider's key: its source ("" without one), hosts and variables. Never the key. */
 export interface KeyState {
   provider: string;
   title: string;
-  found: string;
+  source: string;
   hosts: string[];
   variables: string[];
   stored: boolean;
   locked: string;
 }
 
-/** What one cheap call with the key gave: `POST keys/PROVIDER/test`. */
+/** The result of one cheap call with the key: `POST keys/PROVIDER/test`. */
 export interface KeyTest {
-  good: boolean;
+  ok: boolean;
   message: string;
   hint: string;
 }
 
-/** Calls, tokens and money of some time or some notebook; `unknown` calls had no known price. */
-export interface Spent {
+/** Calls, tokens and cost of a period or notebook; `unknown` calls had no known price. */
+export interface Spending {
   calls: number;
   input_tokens: number;
   output_tokens: number;
@@ -267,7 +267,7 @@ export interface Spent {
   unknown: number;
 }
 
-/** A run of the log. */
+/** A run in the log. */
 export interface RunRow {
   run: string;
   kind: string;
@@ -285,16 +285,16 @@ export interface RunRow {
   notebook: string;
 }
 
-/** What was asked: `GET activity?q=WORDS&notebook=PATH&limit=N`. `logging` is False where the log is off. */
+/** Recent runs: `GET activity?q=WORDS&notebook=PATH&limit=N`. */
 export interface Activity {
-  today: Spent;
-  notebook: Spent;
+  today: Spending;
+  notebook: Spending;
   runs: RunRow[];
   budget: number | null;
   logging: boolean;
 }
 
-/** A run whole: `GET runs/RUN`. `events` are as `event_to_dict` makes them. */
+/** One run: `GET runs/RUN`. `events` are dicts of `event_to_dict`. */
 export interface RunDetail {
   row: RunRow;
   request: Record<string, unknown> | null;
@@ -309,7 +309,7 @@ export interface PromptRow {
   version: number;
 }
 
-/** What a download would do: bytes (None if unknown before it), files, license, whether that must be accepted, free bytes. */
+/** What a download would do. */
 export interface Plan {
   source: string;
   size: number | null;
@@ -319,8 +319,8 @@ export interface Plan {
   free: number;
 }
 
-/** The body of every error: what happened, what was seen, what to do. `upgrade` names the side to upgrade, "" if none. */
-export interface Trouble {
+/** The body of every error: message, detail, hint. */
+export interface ErrorBody {
   message: string;
   detail: string;
   hint: string;

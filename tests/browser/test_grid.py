@@ -151,7 +151,7 @@ def test_answers_are_compared_word_by_word_and_scroll_as_one(notebook):
     group.locator("ins").first.wait_for()
     assert group.locator("del").first.evaluate("e => getComputedStyle(e).textDecorationLine") == "line-through"
     group.get_by_label("Compare with").select_option("1")
-    group.get_by_text("compared with this one").wait_for()
+    group.get_by_text("base of the comparison").wait_for()
     bodies = group.locator(".fm-view")
     bodies.nth(0).evaluate("e => { e.scrollTop = e.scrollHeight; }")
     nb.page.wait_for_function("() => { const b = document.querySelectorAll('.fmnb-w .fm-view'); return b[1].scrollTop > 100; }")
@@ -199,9 +199,9 @@ def test_after_a_reload_a_vote_still_reaches_what_is_saved(browser, lab):
     page.reload()
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     nb.cell(1).get_by_role("button", name="Tie").click()
-    nb.cell(1).get_by_text("A tie.").wait_for()
+    nb.cell(1).get_by_text("You voted for a tie.").wait_for()
     outputs = nb.saved()["cells"][1]["outputs"]
-    assert "A tie." in json.dumps(outputs) and "= tie" in json.dumps(outputs) and "widget-view" not in json.dumps(outputs)
+    assert "You voted for a tie." in json.dumps(outputs) and "= tie" in json.dumps(outputs) and "widget-view" not in json.dumps(outputs)
     page.evaluate(SHUT_DOWN)
     page.context.close()
 
@@ -245,7 +245,7 @@ def test_it_works_in_notebook_7_too(browser, lab):
     nb.start(1)
     page.locator(LIVE).first.wait_for()
     page.get_by_role("button", name="Tie").click()
-    page.get_by_text("A tie.").wait_for()
+    page.get_by_text("You voted for a tie.").wait_for()
     page.evaluate(SHUT_DOWN)
     page.context.close()
 

@@ -335,7 +335,7 @@ def test_a_lock_is_a_lock_with_its_reason(notebook, panel, page, lab):
     answer = {
         "entries": [_entry("bank:secret", ready="locked", note="not allowed by this machine's administrator")],
         "more": {},
-        "silent": {},
+        "unreachable": {},
     }
     page.route("**/fmnb/models*", lambda route: route.fulfill(json=answer))
     try:

@@ -63,9 +63,9 @@ def hub(monkeypatch):
 
 def test_what_fits_is_found_with_its_files_and_license(hub):
     found = hub_search.search("tiny", "text-generation", 5)
-    assert not found.trouble
+    assert not found.error
     (model,) = found.models
-    assert (model.source, model.license, model.size, model.downloads) == ("hf:org/tiny", "mit", 77, 9) and not found.trouble
+    assert (model.source, model.license, model.size, model.downloads) == ("hf:org/tiny", "mit", 77, 9) and not found.error
     assert [f.name for f in model.files] == ["tiny.gguf"]
     asked = hub.asked[-1]
     assert "search=tiny" in asked and "pipeline_tag=text-generation" in asked and "sort=downloads" in asked and "limit=5" in asked
@@ -74,9 +74,9 @@ def test_what_fits_is_found_with_its_files_and_license(hub):
 def test_a_hub_that_is_not_there_is_knocked_at_once_and_given_up(hub):
     hub.down = True
     found = hub_search.search("tiny")
-    assert found.models == () and found.trouble.startswith("the hub cannot be reached") and len(hub.asked) == 1
+    assert found.models == () and found.error.startswith("the hub cannot be reached") and len(hub.asked) == 1
 
 
 def test_offline_asks_nothing(hub, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert hub_search.search("tiny").trouble.startswith("offline") and not hub.asked
+    assert hub_search.search("tiny").error.startswith("offline") and not hub.asked

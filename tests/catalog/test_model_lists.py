@@ -106,8 +106,8 @@ def test_a_damaged_row_of_the_memory_is_passed_over(provider, home, damaged):
 def test_a_question_about_this_machine_asks_no_service(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("GROQ_API_KEY", "list-key")
-    assert catalog("local").silent == {}
-    assert list(catalog("free").silent) == ["groq"]
+    assert catalog("local").unreachable == {}
+    assert list(catalog("free").unreachable) == ["groq"]
 
 
 def test_the_table_is_there_when_nobody_can_be_asked_and_says_who_could_not(monkeypatch):
@@ -118,7 +118,7 @@ def test_the_table_is_there_when_nobody_can_be_asked_and_says_who_could_not(monk
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{hole.getsockname()[1]}")
         monkeypatch.setenv("GROQ_API_KEY", "list-key")
         found = catalog()
-        assert found.silent == {"groq": "no answer yet"}
+        assert found.unreachable == {"groq": "no answer yet"}
         assert any(e.model.startswith("groq:") and e.ready == "yes" for e in found.entries)
         assert "not asked: groq (no answer yet)" in fm.models().note
 

@@ -68,7 +68,7 @@ def test_what_stopped_a_batch_is_said_once(table):
         ("--over revews", "Did you mean reviews"),
         ("--over product", "no such file"),
         ("--over number", "This is not a table"),
-        ("--head 3", "goes with --over"),
+        ("--head 3", "needs --over"),
         ("--over reviews --chat c", "cannot be combined"),
         ("--over reviews --raw", "cannot be combined"),
         ("--over reviews --vary temperature=0,1", "cannot be combined"),
@@ -79,7 +79,7 @@ def test_what_stopped_a_batch_is_said_once(table):
         ("--over reviews --samples 0", "whole number of at least 1"),
         ("--over reviews --blind", "cannot be combined"),
         ("--over reviews -f math", "cannot be combined"),
-        ("--target stars", "goes with --score"),
+        ("--target stars", "needs --score"),
         ("--over nothing.parquet", "no such file"),
     ],
 )

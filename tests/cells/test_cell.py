@@ -280,7 +280,7 @@ def test_prune_asks_before_it_drops_everything(cells):
     cells("%fm tape t.jsonl")
     cells("%fm tape prune --yes")
     assert len(session.tape) == 0 and "Dropped 1 answer that" in cells.out
-    assert "goes with prune" in str(cells.fails("%fm tape --yes"))
+    assert "works only with prune" in str(cells.fails("%fm tape --yes"))
 
 
 def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
@@ -288,4 +288,4 @@ def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
     cells.ns["rows"] = [{"t": str(n)} for n in range(12)]
     cells.fails("%%fm shaky --over rows -o answers --concurrency 1 --fail-fast\n{{ t }}")
     assert len(cells.ns["answers"]) == 12 and cells.ns["answers"][0]["text"] == "fine"
-    assert cells.ns["answers"][11]["text"] is None and "asks the rest" in cells.out
+    assert cells.ns["answers"][11]["text"] is None and "again for the rest" in cells.out

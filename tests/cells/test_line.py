@@ -38,7 +38,7 @@ def test_in_a_new_kernel_a_comparison_is_opened_by_its_run_and_its_vote_taken_ba
     again = cells(f"%fm log {c.run}")
     assert again.best.run == c[1].run and [r.text for r in again] == ["hi", "hi"]
     cells("%fm vote --undo")
-    assert "Taken back" in cells.out and c.best is None
+    assert "Vote retracted" in cells.out and c.best is None
 
 
 def test_in_a_terminal_the_errors_of_a_blind_comparison_that_failed_whole_are_told(cells):
@@ -319,8 +319,8 @@ def test_voting_on_the_last_comparison_by_a_verb(cells):
     cells("%fm vote right it is clearer")
     assert re.search(r"Voted for .+ \(number 2 of 2 as shown\)", cells.out)
     cells("%fm vote --undo")
-    assert "Taken back." in cells.out
-    assert "Which answer" in str(cells.fails("%fm vote"))
+    assert "Vote retracted." in cells.out
+    assert "Name the best answer" in str(cells.fails("%fm vote"))
     assert cells("%fm leaderboard") == []
 
 

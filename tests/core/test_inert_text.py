@@ -86,7 +86,7 @@ def views(text):
     said = AnswerFeedback({0: text}, frozenset({0}), {1: text}, text)
     axes = [{"model": m, "prompt": p} for m in (text, "b") for p in (text, "q")]
     labels = [f"{text}{i}" for i in range(4)]
-    yield columns_bundle([r] * 4, labels, layout(axes, labels), run="r", said=said)[0]["text/html"]
+    yield columns_bundle([r] * 4, labels, layout(axes, labels), run="r", feedback=said)[0]["text/html"]
     rows = Rows([{text: text, "n": 1}], note=text)
     yield rows._repr_html_()
     yield Rows([], note=text)._repr_html_()

@@ -94,7 +94,7 @@ def test_hostile_text_in_every_place_stays_text():
         bad = type(r)(text, run="r", model=text, requested_model=text, reasoning=text)
         axes = [{"model": text, "prompt": text}, {"model": "b", "prompt": "p"}]
         page = columns_bundle(
-            [bad, bad], [text, "b"], layout(axes, [text, "b"]), said=AnswerFeedback({0: text}, frozenset(), {0: text}, text)
+            [bad, bad], [text, "b"], layout(axes, [text, "b"]), feedback=AnswerFeedback({0: text}, frozenset(), {0: text}, text)
         )[0]["text/html"]
         assert not re.search(r"<(script|img|iframe|form|style|svg|object|base|meta|link|input|button)\b", page, re.I)
         assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r'"[^"]*"', '""', page))

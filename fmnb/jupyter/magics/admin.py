@@ -25,7 +25,7 @@ from .cell import mark_displayed
 
 
 def key(rest: str, shell: Any) -> Any:
-    """Where keys are found; set one (typed unseen), or remove one."""
+    """Show the source of keys; set one (typed unseen), or remove one."""
     words = words_of(rest)
     if not words or words[0] == "show":
         rows = []
@@ -38,7 +38,7 @@ def key(rest: str, shell: Any) -> Any:
         return Rows(rows, ("provider", "key", "goes to", "set with"))
     if len(words) != 2 or words[0] not in ("set", "rm"):
         raise UsageError(
-            "A key is set or removed", detail=rest, hint="`%fm key set openai` asks for the value; it must never be typed into a cell."
+            "Use `set` or `rm` with a provider", detail=rest, hint="`%fm key set openai` asks for the value; never type it into a cell."
         )
     p = profiles.profile(words[1])
     if words[0] == "rm":
@@ -49,13 +49,13 @@ def key(rest: str, shell: Any) -> Any:
             f"Key for {p.label} (goes to {p.usual_host}):",
             f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
         )
-        print(f"Kept in the {keys.set_key(p.name, value, p.usual_host)}.")
+        print(f"Stored in the {keys.set_key(p.name, value, p.usual_host)}.")
     forget_backends()
     return None
 
 
 def log(rest: str, shell: Any) -> Any:
-    """Search, reopen, switch, forget."""
+    """Search the log, reopen a run, switch the log on or off, delete runs."""
     words, flags = flags_of(rest, "--open", "--all", "--before", "--yes")
     if len(words) == 1 and words[0] in ("on", "off"):
         store.set_enabled(words[0] == "on")
@@ -63,61 +63,64 @@ def log(rest: str, shell: Any) -> Any:
         return None
     if words and words[0] == "forget":
         return _forget(words[1:], flags)
-    if odd := flags - {"--open"}:
-        raise UsageError(f"{sorted(odd)[0]} goes with forget", detail=f"%fm log {rest}", hint="`%fm log forget --before 2026-01-31`.")
+    if unknown := flags - {"--open"}:
+        raise UsageError(f"{sorted(unknown)[0]} goes with forget", detail=f"%fm log {rest}", hint="`%fm log forget --before 2026-01-31`.")
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
-            return _reopened(words[0], shell)
+            return _reopen(words[0], shell)
         except UsageError:
-            pass  # a word with digits, to search for
+            pass  # a search word with digits
     return log_query.log(" ".join(words), open="--open" in flags)
 
 
-def _reopened(run: str, shell: Any) -> Any:
-    """An answer as it was shown then, with its error, its partial text and its footer; or a comparison: that is then the last one, which `%fm vote` and `--undo` mean, also in a new kernel."""
-    found = log_query.reopen(run)
-    events = store.events_of(found.run)
+def _reopen(run: str, shell: Any) -> Any:
+    """Show a run again as it was displayed.
+
+    A comparison becomes the last one, to which `%fm vote` and `--undo` apply, also in a new kernel.
+    """
+    response = log_query.reopen(run)
+    events = store.events_of(response.run)
     start = events[0]
     if isinstance(start, Started) and start.kind == "batch":
         from ...batch.log_view import load_batch
 
-        return load_batch(found.run)
+        return load_batch(response.run)
     if isinstance(start, Started) and start.kind == "evaluate":
         from ...evals.evaluate import reopen as reopen_evaluation
 
-        return reopen_evaluation(found.run)
+        return reopen_evaluation(response.run)
     if not isinstance(start, Started) or start.kind not in ("compare", "call"):
-        return found
+        return response
     if start.kind == "call":
         view = view_for(shell, start.request.format if start.request is not None else "markdown")
         for event in events:
             view(event)
-        return mark_displayed(found, shell)
-    session.last_comparison = reopen(found.run)
+        return mark_displayed(response, shell)
+    session.last_comparison = reopen(response.run)
     return session.last_comparison
 
 
 def _forget(words: list[str], flags: set[str]) -> None:
     if "--before" in flags:
         if len(words) != 1:
-            raise UsageError("Forget before which date?", hint="`%fm log forget --before 2026-01-31`.")
-        gone = retention.forget(before=log_query.parse_date(words[0]))
+            raise UsageError("The date is missing", hint="`%fm log forget --before 2026-01-31`.")
+        deleted = retention.forget(before=log_query.parse_date(words[0]))
     elif "--all" in flags:
         if "--yes" not in flags:
             confirm("Delete the whole log?", "--yes", yes="Delete")
-        gone = retention.forget(everything=True)
+        deleted = retention.forget(everything=True)
     else:
-        one = words[0] if len(words) == 1 else ""
-        exact = one and any(r["run"] == one for r in store.search(limit=100_000))
-        gone = retention.forget(run=one) if exact else retention.forget(" ".join(words))
-    print(f"Forgot {gone} run{'' if gone == 1 else 's'}, with answers kept in the cache.")
+        run = words[0] if len(words) == 1 else ""
+        exact = run and any(r["run"] == run for r in store.search(limit=100_000))
+        deleted = retention.forget(run=run) if exact else retention.forget(" ".join(words))
+    print(f"Deleted {deleted} run{'' if deleted == 1 else 's'}, including cached answers.")
 
 
 def tape(rest: str, shell: Any) -> None:
-    """Use a tape from here on; `off` stops, `prune` drops what no cell used; alone says which."""
+    """Use a tape from now on; `off` stops, `prune` drops unused answers; alone shows the tape."""
     words, flags = flags_of(rest, "--yes")
     if flags and words != ["prune"]:
-        raise UsageError("--yes goes with prune", detail=f"%fm tape {rest}", hint="`%fm tape prune --yes`.")
+        raise UsageError("--yes works only with prune", detail=f"%fm tape {rest}", hint="`%fm tape prune --yes`.")
     if words == ["off"]:
         session.tape = None
     elif words == ["prune"]:
@@ -141,14 +144,14 @@ def budget(rest: str, shell: Any) -> None:
     if words == ["off"]:
         budgets.set_limit(None)
     elif len(words) > 1:
-        raise UsageError("A budget is one number of dollars", detail=rest, hint="`%fm budget 5`, or `%fm budget off`.")
+        raise UsageError("A budget must be one number of dollars", detail=rest, hint="`%fm budget 5`, or `%fm budget off`.")
     elif words:
         try:
             limit = float(words[0].lstrip("$"))
         except ValueError:
-            raise UsageError("A budget is a number of dollars", detail=words[0], hint="`%fm budget 5`.") from None
+            raise UsageError("A budget must be a number of dollars", detail=words[0], hint="`%fm budget 5`.") from None
         if not limit >= 0 or limit == float("inf"):
-            raise UsageError("A budget is 0 or more", detail=words[0])
+            raise UsageError("A budget must be 0 or more", detail=words[0])
         budgets.set_limit(limit, allow_unknown="--allow-unknown" in flags)
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
@@ -158,16 +161,16 @@ def budget(rest: str, shell: Any) -> None:
 
 
 def trust(rest: str, shell: Any) -> None:
-    """Trust the project's fmnb.toml as it is now."""
+    """Trust the project's fmnb.toml in its present state."""
     file = settings.project_file()
     if file is None:
         raise UsageError("There is no fmnb.toml in this project")
-    said = settings.read_toml(file)
-    for name, row in said.get("provider", {}).items():
+    settings_ = settings.read_toml(file)
+    for name, row in settings_.get("provider", {}).items():
         lines = [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
         print(*map(printable, lines), sep="\n")
-    for table in sorted(set(said) - {"provider", "default", "alias"}):
-        print(printable(f"[{table}]: {said[table]}"))
+    for table in sorted(set(settings_) - {"provider", "default", "alias"}):
+        print(printable(f"[{table}]: {settings_[table]}"))
     if "--yes" not in rest.split():
         confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
     settings.trust(file)
@@ -175,21 +178,21 @@ def trust(rest: str, shell: Any) -> None:
 
 
 def doctor(rest: str, shell: Any) -> Any:
-    """What works here and what to do for the rest."""
+    """Show what works here, and how to set up the rest."""
     if rest:
-        raise UsageError("doctor takes nothing", detail=rest)
+        raise UsageError("doctor takes no arguments", detail=rest)
     from ...calls.doctor import diagnose
 
     return diagnose()
 
 
 def status(shell: Any) -> Any:
-    """Where things stand: `%fm` alone."""
+    """The status that `%fm` alone shows."""
     model, who = default_model()
     b = budgets.budget()
     tape_is = "none" if session.tape is None else f"{session.tape.path.name} ({len(session.tape)} answers)"
     rows = [
-        {"": "model", "now": f"{model or 'embedded'} ({who or 'nothing chosen'})"},
+        {"": "model", "now": f"{model or 'embedded'} ({who or 'no model set'})"},
         {
             "": "spent",
             "now": f"${b.spent:.4f}"
@@ -199,4 +202,4 @@ def status(shell: Any) -> Any:
         {"": "tape", "now": tape_is},
         {"": "log", "now": "on" if store.enabled() else "off"},
     ]
-    return Rows(rows, ("", "now"), "`%fm help` lists the verbs, `%fm doctor` what works here.")
+    return Rows(rows, ("", "now"), "`%fm help` lists the verbs, `%fm doctor` shows what works here.")

@@ -31,6 +31,6 @@ def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
     """
     words = words_of(rest)
     flags = {w for w in words if w.startswith("--")}
-    if odd := flags - set(known):
-        raise UsageError("No such option here", detail=sorted(odd)[0], hint=f"It takes {', '.join(known) or 'none'}.")
+    if unknown := flags - set(known):
+        raise UsageError("No such option here", detail=sorted(unknown)[0], hint=f"It takes {', '.join(known) or 'none'}.")
     return [w for w in words if w not in flags], flags

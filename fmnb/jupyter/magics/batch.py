@@ -1,4 +1,4 @@
-"""`%%fm --over DATA`: the table or path that is named, one public call, the table that comes back."""
+"""`%%fm --over DATA`: finds the table or path, and makes one public call."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from .options import Line
 if TYPE_CHECKING:
     from ...batch.result import Batch
 
-_ROWS = 10  # of a table, shown
+_MAX_ROWS = 10  # rows to show
 
 
 def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
     """Run the prompt over every row. Returns what `fm.map` returns."""
     if line.get("prompts") and not line.get("score"):
-        raise UsageError("--over and --prompts go together with --score alone", hint="Score the answers, or try the prompts one cell each.")
+        raise UsageError("--over with --prompts needs --score", hint="Score the answers, or use a separate cell for each prompt.")
     plain = Options()
-    given = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
-    given |= line.options(BatchOptions)
+    values = {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
+    values |= line.options(BatchOptions)
     if line.get("samples") is not None:
-        given["samples"] = line.get("samples")
+        values["samples"] = line.get("samples")
     models = [options.values[m] if options.values and m in options.values and ":" not in m else m for m in line.models]
     if line.get("score") and not line.get("dry_run"):
-        return evaluate(line, prompt, models, given, shell)
+        return evaluate(line, prompt, models, values, shell)
     if line.get("dry_run"):
         from ...batch.run import dry_run
 
-        return dry_run(prompt, data(line.get("over"), shell), models or None, **given)
+        return dry_run(prompt, resolve_data(line.get("over"), shell), models or None, **values)
     from ...batch.io.files import is_path
 
-    over, sinks = data(line.get("over"), shell), [BatchView(shell)]
+    over, sinks = resolve_data(line.get("over"), shell), [BatchView(shell)]
     try:
         if is_path(over):
             from ...batch.map_files import map_files
 
-            return _shown(map_files(prompt, over, models or None, sinks=sinks, **given), line)
+            return _display_named(map_files(prompt, over, models or None, sinks=sinks, **values), line)
         from ...batch.run import batch
 
-        found = batch(prompt, over, models or None, sinks=sinks, **given)
+        result = batch(prompt, over, models or None, sinks=sinks, **values)
         if in_notebook(shell):
-            _show_grid(found)
-        return _shown(found.result(), line)
+            _show_grid(result)
+        return _display_named(result.result(), line)
     except (Interrupted, FmnbError) as stop:
-        stop.shown = bool(stop.run)  # a batch that had begun has said it below the cell
+        stop.shown = bool(stop.run)  # a batch that has started shows the error under the cell
         if stop.run and line.out:
-            _keep_part(stop.run, over, line, shell)
+            _store_partial(stop.run, over, line, shell)
         raise
 
 
 def _show_grid(found: Batch) -> None:
-    """A few rows of several models, side by side."""
+    """Show a few rows of several models side by side."""
     from ...batch.small_table import comparison, is_small
 
     if is_small(found):
@@ -71,10 +71,10 @@ def _show_grid(found: Batch) -> None:
         show(comparison(found))
 
 
-def _shown(table: Any, line: Line) -> Any:
-    """The table, displayed where it goes under a name; without one it is the cell's value.
+def _display_named(table: Any, line: Line) -> Any:
+    """Display a table that is stored under a name; otherwise it is the cell's value.
 
-    The display is ours: a table library writes what a model said into the page as it is, where a typesetter reads it.
+    The display is ours: a table library would write model output into the page unescaped, where a typesetter reads it.
     """
     if line.out:
         from IPython.display import display
@@ -84,30 +84,30 @@ def _shown(table: Any, line: Line) -> Any:
 
 
 def _sample(table: Any) -> Any:
-    """The first rows of a table, and how large it is; anything else as it is."""
-    found = table_of(table)
-    if found is None or found.rows is None:
+    """The first rows of a table, and its size; other values unchanged."""
+    sample = table_of(table)
+    if sample is None or sample.rows is None:
         return table
-    few = min(found.rows, _ROWS)
-    rows = [dict(zip(found.names, values, strict=True)) for values in found.take(list(range(few)), found.columns)]
-    first = f"the first {few} of " if few < found.rows else ""
-    return Rows(rows, tuple(found.names), f"{first}{found.rows:,} row{'s' * (found.rows != 1)} × {found.columns} columns")
+    few = min(sample.rows, _MAX_ROWS)
+    rows = [dict(zip(sample.names, values, strict=True)) for values in sample.take(list(range(few)), sample.columns)]
+    first = f"the first {few} of " if few < sample.rows else ""
+    return Rows(rows, tuple(sample.names), f"{first}{sample.rows:,} row{'s' * (sample.rows != 1)} × {sample.columns} columns")
 
 
-def _keep_part(run: str, over: Any, line: Line, shell: Any) -> None:
-    """What a stopped batch has answered, as a table under the name that was asked for."""
+def _store_partial(run: str, over: Any, line: Line, shell: Any) -> None:
+    """Store the answers of a stopped batch under the requested name."""
     from ...batch.result import reopen
 
     try:
         part = reopen(run)
-        shell.user_ns[line.out] = table = part.result(over) if _rows(over) == part.rows else part.result()
-    except FmnbError:  # nothing of it was written down, or the table is read from files: its parts lie in their folder
+        shell.user_ns[line.out] = table = part.result(over) if _row_count(over) == part.rows else part.result()
+    except FmnbError:  # nothing was stored, or the table is in files: its parts are in their folder
         return
-    _shown(table, line)
-    print(f"{line.out} holds what had come; the same cell again asks the rest.")
+    _display_named(table, line)
+    print(f"{line.out} has the answers so far; run the same cell again for the rest.")
 
 
-def _rows(over: Any) -> int | None:
+def _row_count(over: Any) -> int | None:
     from ...batch.io import tables
 
     try:
@@ -116,8 +116,8 @@ def _rows(over: Any) -> int | None:
         return None
 
 
-def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], shell: Any) -> Any:
-    """Ask about every row and score the answers; gives what `fm.evaluate` gives."""
+def evaluate(line: Line, prompt: Any, models: list[Any], values: dict[str, Any], shell: Any) -> Any:
+    """Run an evaluation; returns what `fm.evaluate` returns."""
     score = [shell.user_ns[n] if n in shell.user_ns else n for n in line.get("score")]
     columns = line.options(EvaluateOptions)
     if line.get("prompts"):
@@ -127,18 +127,20 @@ def evaluate(line: Line, prompt: Any, models: list[Any], given: dict[str, Any], 
     from ...evals import evaluate as running
 
     try:
-        found = running.evaluate(prompt, data(line.get("over"), shell), models or None, score, sinks=[EachBatch(shell)], **columns, **given)
-        if line.out:  # the verdict is what one asked for, also where it goes under a name
+        evaluation = running.evaluate(
+            prompt, resolve_data(line.get("over"), shell), models or None, score, sinks=[BatchDisplays(shell)], **columns, **values
+        )
+        if line.out:  # show the verdict even if the result is stored under a name
             from IPython.display import display
 
-            display(found)  # type: ignore[no-untyped-call]
-        return found
+            display(evaluation)  # type: ignore[no-untyped-call]
+        return evaluation
     except Interrupted as stop:
         stop.shown = True
         raise
 
 
-class EachBatch:
+class BatchDisplays:
     """A display for every batch of an evaluation: the models' answers, then a judge's verdicts."""
 
     name = "the batch's display"
@@ -156,8 +158,8 @@ class EachBatch:
         self._view.tick()
 
 
-def data(name: str, shell: Any) -> Any:
-    """The notebook's table of that name, or the path of one."""
+def resolve_data(name: str, shell: Any) -> Any:
+    """The notebook's table with that name, or a path."""
     if name in shell.user_ns:
         return shell.user_ns[name]
     if glob.has_magic(name) or Path(name).expanduser().exists() or "/" in name or Path(name).suffix:
@@ -165,5 +167,5 @@ def data(name: str, shell: Any) -> Any:
     near = difflib.get_close_matches(name, [n for n in shell.user_ns if not n.startswith("_")], 1, 0.7)
     meant = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(
-        "There is no table of that name", detail=name, hint=f"{meant}Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
+        "There is no table with that name", detail=name, hint=f"{meant}Name a DataFrame of this notebook, or a Parquet, CSV or JSONL file."
     )

@@ -1,4 +1,4 @@
-"""`%%fm`: parse the line, prepare the calls, run them with a live view, keep the answer."""
+"""`%%fm`: parses the line, prepares the calls, runs them with a live view, stores the answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(line: str | Line, text: str | Prompt, shell: Any = None) -> Any:
         from . import batch
 
         result = batch.run(line, prompt, options, shell)
-        return result if line.get("dry_run") else keep(result, line, shell)  # an estimate is no answer to keep
+        return result if line.get("dry_run") else store_result(result, line, shell)  # an estimate is not stored
     prepared, conditions, chat = prepare_cell(line, prompt, options)
     if line.get("dry_run"):
         from ...calls.preview import show
@@ -46,7 +46,7 @@ def run(line: str | Line, text: str | Prompt, shell: Any = None) -> Any:
     finally:
         if chat is not None:
             chat.commit(prepared[0])
-    return keep(result, line, shell)
+    return store_result(result, line, shell)
 
 
 def get_shell() -> Any:
@@ -57,12 +57,15 @@ def get_shell() -> Any:
 
 
 def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[PreparedCall], list[Any], Any]:
-    """The calls of a cell, the conditions of a comparison (models, samples, variations), and its conversation."""
+    """The calls of a cell, the conditions of a comparison, and its conversation.
+
+    Conditions are models, samples, variations.
+    """
     if line.get("chat"):
         from ...chat.named import get_chat
 
         chat = get_chat(line.get("chat"))
-        prepared = chat.prepare(prompt, model=line.models[0] if line.models else None, **_changed(options))
+        prepared = chat.prepare(prompt, model=line.models[0] if line.models else None, **changed_options(options))
         if line.models and chat.model is None:
             chat.model = line.models[0]
         return [prepared], [], chat
@@ -78,7 +81,7 @@ def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[Prepar
 
 def options_of(line: Line, shell: Any) -> Options:
     """The options of a line, with the notebook's variables for the prompt's `{{ }}`."""
-    return options_from({**line.options(CallOptions), "values": None if line.get("raw") else names_of(shell)})
+    return options_from({**line.options(CallOptions), "values": None if line.get("raw") else variables_of(shell)})
 
 
 def display_format(options: Options) -> str:
@@ -86,12 +89,12 @@ def display_format(options: Options) -> str:
     return "json" if options.schema is not None and options.format == "markdown" else options.format
 
 
-def _changed(options: Options) -> dict[str, Any]:
+def changed_options(options: Options) -> dict[str, Any]:
     plain = Options()
     return {n: getattr(options, n) for n in Options.__dataclass_fields__ if getattr(options, n) != getattr(plain, n)}
 
 
-def names_of(shell: Any) -> dict[str, Any]:
+def variables_of(shell: Any) -> dict[str, Any]:
     """The notebook's variables, and `Err`: the last error of a cell."""
     names = dict(shell.user_ns)
     hook = getattr(shell, "_fmnb_last_error", None)
@@ -122,7 +125,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
 
 
 def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: Any, blind: bool) -> Any:
-    """Side by side in a notebook, with vote buttons below once all have answered; one below the other in a terminal."""
+    """Run a comparison: side by side with vote buttons in a notebook, one below the other in a terminal."""
     conditions = list(conditions) or [{"model": p.call.target.requested_model} for p in prepared]
     from ...comparison.compare import choose_display_order, run_comparison
 
@@ -131,26 +134,26 @@ def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: 
         return run_comparison(prepared, conditions, [view_for(shell, format, several=True)], blind=blind, display_order=shown)
     from ..widgets.grid_stream import GridStream
 
-    view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, watched=is_watched(shell))
+    view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, live=is_watched(shell))
     try:
         made = run_comparison(prepared, conditions, [view], blind=blind, display_order=shown)
-    except Interrupted:  # what had come can be voted on, too
-        view.buttons(session.last_comparison)
+    except Interrupted:  # partial answers can be voted on too
+        view.show_buttons(session.last_comparison)
         raise
-    view.buttons(made)
+    view.show_buttons(made)
     return made
 
 
-def keep(result: Any, line: Line, shell: Any) -> Any:
+def store_result(result: Any, line: Line, shell: Any) -> Any:
     """Store the result under its `--out` name, insert code into a cell, or return it."""
     if isinstance(result, Response) and line.get("format") == "code":
         from ...calls.follow_up import code_of
-        from .insert_cell import offer
+        from .insert_cell import propose
 
         code = code_of(result.text)
         if not code:
-            raise UsageError("The answer holds no code", detail=result.text[:80])
-        offer(shell, code)
+            raise UsageError("The answer contains no code", detail=result.text[:80])
+        propose(shell, code)
     if line.out:
         shell.user_ns[line.out] = result
         return None
@@ -172,4 +175,4 @@ def _show_once(value: Any, shell: Any) -> None:
     """Display nothing for the value that the running cell has displayed already; any other as usual."""
     shown, cell = session.displayed
     if value is not shown or cell != shell.execution_count:
-        raise NotImplementedError  # which asks IPython to go on with its other formatters
+        raise NotImplementedError  # IPython then tries its other formatters

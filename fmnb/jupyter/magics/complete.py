@@ -15,7 +15,7 @@ from .options import BY_FLAG, OPTIONS
 
 
 def complete(shell: Any, event: Any) -> list[str]:
-    """What may stand at the cursor. Never asks the network."""
+    """Completions at the cursor. Never uses the network."""
     before = event.line[: len(event.line)] if hasattr(event, "line") else event.text_until_cursor
     words = before.lstrip("%").split()
     symbol = event.symbol
@@ -48,7 +48,7 @@ def complete(shell: Any, event: Any) -> list[str]:
 
 
 def model_names(shell: Any) -> list[str]:
-    """Names of models known without asking anyone."""
+    """Names of models known without network requests."""
     found = [*weights.known_names(), *aliases(), "echo:", *(f"{e}:" for e in ENGINES)]
     found += [d.source for d in weights.downloaded()]
     for p in usable_profiles():

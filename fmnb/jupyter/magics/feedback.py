@@ -1,4 +1,4 @@
-"""Verbs about which answer is better: vote, leaderboard."""
+"""Verbs about answers: vote, leaderboard."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .arguments import flags_of
 
 
 def vote(rest: str, shell: Any) -> None:
-    """Vote on the last comparison, or take the vote back."""
+    """Vote on the last comparison, or retract the vote."""
     words, flags = flags_of(rest, "--undo")
     if flags:
-        print("Taken back." if retract() else "There was no vote.")
+        print("Vote retracted." if retract() else "There was no vote.")
         return
     if not words:
-        raise UsageError("Which answer is best?", hint="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
+        raise UsageError("Name the best answer", hint="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
     s = cast(None, words[0], comment=" ".join(words[1:]))
     print(
         {"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {describe_answer(s.value['winner'])}."
@@ -26,6 +26,6 @@ def vote(rest: str, shell: Any) -> None:
 
 
 def leaderboard(rest: str, shell: Any) -> Any:
-    """Which model the votes of this notebook prefer; `--all` counts those of all notebooks."""
+    """Rank models by the votes in this notebook; `--all` includes all notebooks."""
     words, flags = flags_of(rest, "--all")
     return ranked(words, notebook="all" if flags else None)

@@ -1,8 +1,8 @@
-"""Code for the cell below. Running the same cell again replaces what it proposed.
+"""Code for the cell below. Running the same cell again replaces what it inserted.
 
-JupyterLab and Notebook 7 with our extension do the replacing: they know which cell is which,
-and whether somebody has edited it. Elsewhere a kernel can only ask for one more cell below;
-for the same code that is done once a cell.
+JupyterLab and Notebook 7 with our extension do the replacing: they know the cells, and whether
+somebody has edited one. Elsewhere a kernel can only request one more cell below; for the same
+code that is done once per cell.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from ...calls.session import session
 from .. import comm
 
 
-def offer(shell: Any, code: str) -> None:
-    """Put `code` into the cell below the running one, in place of an earlier proposal."""
+def propose(shell: Any, code: str) -> None:
+    """Insert `code` below the running cell, in place of an earlier proposal."""
     cell = cell_id(shell)
     if cell and comm.send("propose", cell=cell, code=code):
         return
@@ -26,7 +26,7 @@ def offer(shell: Any, code: str) -> None:
 
 
 def cell_id(shell: Any) -> str:
-    """The id of the running cell, where the front end tells it."""
+    """The id of the running cell, if the front end sends it."""
     try:
         return str(shell.get_parent().get("metadata", {}).get("cellId", "") or "")
     except AttributeError:

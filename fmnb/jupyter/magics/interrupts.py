@@ -1,7 +1,7 @@
-"""One interrupt a cell: whoever presses stop again and again means one stop.
+"""One interrupt per cell: pressing stop repeatedly means one stop.
 
-Without this a second press breaks off the writing down of what had come, or what IPython shows of the first.
-Knows nothing of models.
+Otherwise a second interrupt would abort storing the partial answers, or IPython's output for
+the first one. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ class OneInterrupt:
 
     def __init__(self) -> None:
         self.pressed = False
-        self._before: Any = None
+        self._previous: Any = None
 
     def arm(self) -> None:
-        """Take over SIGINT; twice is once, and so is any thread but the main one, which alone hears signals."""
-        if self._before is None and threading.current_thread() is threading.main_thread():
+        """Take over SIGINT, once, and only in the main thread, which receives signals."""
+        if self._previous is None and threading.current_thread() is threading.main_thread():
             before = signal.getsignal(signal.SIGINT)
             if callable(before):  # an ignored SIGINT stays ignored
-                self.pressed, self._before = False, before
-                signal.signal(signal.SIGINT, self._hear)
+                self.pressed, self._previous = False, before
+                signal.signal(signal.SIGINT, self._on_sigint)
 
     def disarm(self) -> None:
-        """Give SIGINT back to whoever had it."""
-        if self._before is not None:
-            if signal.getsignal(signal.SIGINT) == self._hear:
-                signal.signal(signal.SIGINT, self._before)
-            self._before, self.pressed = None, False
+        """Restore the previous handler of SIGINT."""
+        if self._previous is not None:
+            if signal.getsignal(signal.SIGINT) == self._on_sigint:
+                signal.signal(signal.SIGINT, self._previous)
+            self._previous, self.pressed = None, False
 
-    def _hear(self, signum: int, frame: Any) -> None:
+    def _on_sigint(self, signum: int, frame: Any) -> None:
         if not self.pressed:
             self.pressed = True
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`%fm VERB ...`: finds the verb and hands it the rest of the line."""
+"""`%fm VERB ...`: finds the verb and passes it the rest of the line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...core.registry import load
 
 @dataclass(frozen=True)
 class Verb:
-    """A row: what one types after the verb, what it does, and where its function is."""
+    """A verb: its arguments, its help, and where its function is."""
 
     usage: str
     help: str
@@ -40,7 +40,7 @@ VERBS = {
     ),
     "log": Verb("[words | RUN | on | off | forget ...]", "search the log; a run id reopens that run", "fmnb.jupyter.magics.admin:log"),
     "retry": Verb("[MODEL] [options]", "send the last prompt again", "fmnb.jupyter.magics.chat:retry"),
-    "continue": Verb("", "continue an answer that was truncated, interrupted or stopped", "fmnb.jupyter.magics.chat:go_on"),
+    "continue": Verb("", "continue an answer that was truncated, interrupted or stopped", "fmnb.jupyter.magics.chat:continue_answer"),
     "fix": Verb("[MODEL]", "insert a corrected version of the last failed cell", "fmnb.jupyter.magics.chat:fix"),
     "explain": Verb("[MODEL]", "explain the error of the last failed cell", "fmnb.jupyter.magics.chat:explain"),
     "vote": Verb(
@@ -62,7 +62,7 @@ VERBS = {
 
 
 def run(line: str) -> Any:
-    """Do what a `%fm` line says. Alone: where things stand."""
+    """Run a `%fm` line; without a verb, show the status."""
     from IPython.core.getipython import get_ipython
 
     verb, _, rest = line.strip().partition(" ")

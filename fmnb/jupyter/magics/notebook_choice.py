@@ -1,7 +1,8 @@
-"""The notebook's own choice of a model, before the cell that needs it.
+"""The notebook's own model, known before the cell that needs it.
 
-JupyterLab and Notebook 7 with our extension send it with every cell (`metadata.fmnb.model` of the execute request): a message
-on a comm would wait behind the queue of Run All. Elsewhere the notebook's file is read, see `fmnb.calls.notebook_model`.
+JupyterLab and Notebook 7 with our extension send it with every cell (`metadata.fmnb.model` of
+the execute request): a message on a comm would wait behind the queue of Run All. Elsewhere the
+notebook's file is read, see `fmnb.calls.notebook_model`.
 """
 
 from __future__ import annotations
@@ -14,29 +15,29 @@ from typing import Any
 from ...calls.notebook_model import NotebookSearch, model_in_metadata, notebooks_of_process
 from ...calls.session import session
 
-_PATHS = ("__vsc_ipynb_file__",)  # where a front end leaves the notebook's path among its names
+_PATH_VARIABLES = ("__vsc_ipynb_file__",)  # variables in which a front end stores the notebook's path
 
 
 def attach(shell: Any) -> None:
-    """Hear what each cell's request says, the running one's first; remember where the notebook may lie."""
-    paths = [str(shell.user_ns[name]) for name in _PATHS if name in shell.user_ns]
+    """Read the request of each cell, starting with the running one; store where the notebook may be."""
+    paths = [str(shell.user_ns[name]) for name in _PATH_VARIABLES if name in shell.user_ns]
     if name := os.environ.get("JPY_SESSION_NAME", ""):
         paths.append(name)
     session.notebook_search = NotebookSearch(
         time.monotonic(), _executed(shell), tuple(paths), _folder(), notebooks_of_process(os.getppid())
     )
-    shell.events.register("pre_run_cell", hear)
-    hear()
+    shell.events.register("pre_run_cell", read_request)
+    read_request()
 
 
 def detach(shell: Any) -> None:
-    """Take it back."""
-    shell.events.unregister("pre_run_cell", hear)
+    """Stop reading requests."""
+    shell.events.unregister("pre_run_cell", read_request)
     session.notebook_search = None
 
 
-def hear(info: Any = None) -> None:
-    """Take the choice from the request of the running cell, where it has one."""
+def read_request(info: Any = None) -> None:
+    """Use the notebook's model from the running cell's request, if it has one."""
     ours = _metadata().get("fmnb")
     if isinstance(ours, dict) and "model" in ours:
         session.set_notebook_model(model_in_metadata(ours))

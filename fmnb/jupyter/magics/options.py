@@ -30,11 +30,11 @@ _KINDS: dict[object, Kind] = {bool: "switch", int: "int", float: "float"}
 
 @dataclass(frozen=True)
 class Option:
-    """A row: long name, short name, what its value is called ("" for a switch), and what it means.
+    """A row: long name, short name, name of the value ("" for a switch), and description.
 
-    An option of a Python function too has `key`, its name in `table`: help and type come from
-    there. One of the line alone has its own `own_help`. `kind` says how the words are read,
-    where the type does not; `off` marks a switch that sets its key to False.
+    Options that Python has too have `key`, their name in `table`, which gives help and type; others
+    have `own_help`. `own_kind` sets how the words are parsed, if not by the type; `off` marks a
+    switch that sets its key to False.
     """
 
     long: str
@@ -48,7 +48,7 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Its name among a line's values."""
+        """Its name among the values of a line."""
         return self.long.replace("-", "_")
 
     @property
@@ -68,7 +68,7 @@ class Option:
         text = text[:1].lower() + text[1:]
         if self.own_kind in ("list", "pair", "values"):
             text += " (may be repeated)"
-        return f"with --{NEEDS[self.name]}: {text}" if self.name in NEEDS else text
+        return f"with --{REQUIRES[self.name]}: {text}" if self.name in REQUIRES else text
 
 
 def _call(long: str, short: str = "", value: str = "", kind: Kind | None = None, key: str = "") -> Option:
@@ -141,13 +141,13 @@ OPTIONS = (
 BY_FLAG = {f"--{o.long}": o for o in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
 
 # Options that require another.
-NEEDS = dict.fromkeys(
+REQUIRES = dict.fromkeys(
     ("head", "budget", "yes", "rpm", "tpm", "concurrency", "batch_api", "retry_errors", "fail_fast", "on", "score"), "over"
 )
-NEEDS |= {"target": "score", "group": "score"}
+REQUIRES |= {"target": "score", "group": "score"}
 
 # Pairs that conflict, and why. Any other pair works.
-CLASHES = (
+CONFLICTS = (
     ("over", "chat", "rows run in parallel and share no conversation"),
     ("over", "vary", "with --over, compare models or use --samples"),
     ("over", "raw", "column values are inserted with {{ name }}"),
@@ -240,14 +240,14 @@ def parse(line: str) -> Line:
             values[name] = True
             continue
         if eq:
-            given = inline
+            value = inline
         elif at < len(words) and words[at] not in BY_FLAG:
-            given = words[at]
+            value = words[at]
             at += 1
         else:
             raise UsageError(f"{flag} needs a value", hint=f"{flag} {option.value}: {option.help}.")
-        _store(values, name, option, flag, given)
-    return _checked(models, out, values)
+        _store(values, name, option, flag, value)
+    return _validate(models, out, values)
 
 
 def _unknown(flag: str) -> Option:
@@ -261,39 +261,39 @@ def _unknown(flag: str) -> Option:
     raise UsageError("No such option", detail=flag, hint=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
 
 
-def _store(values: dict[str, Any], name: str, option: Option, flag: str, given: str) -> None:
+def _store(values: dict[str, Any], name: str, option: Option, flag: str, value: str) -> None:
     if option.kind == "list":
-        values[name] = (*values.get(name, ()), given)
+        values[name] = (*values.get(name, ()), value)
         return
     if option.kind == "names":
-        given_names = tuple(n.strip() for n in given.split(","))
+        given_names = tuple(n.strip() for n in value.split(","))
         if not all(given_names) or len(set(given_names)) < len(given_names):
-            raise UsageError(f"{flag} takes different names with commas between them", detail=given)
+            raise UsageError(f"{flag} takes different names, separated by commas", detail=value)
         values[name] = given_names
         return
     if option.kind == "values":
-        key, eq, listed = given.partition("=")
+        key, eq, listed = value.partition("=")
         several = [_literal(v.strip()) for v in listed.split(",")]
         if not eq or not key or len(several) < 2:
-            raise UsageError(f"{flag} needs an option and two values or more", detail=given, hint=f"{flag} temperature=0,0.7")
+            raise UsageError(f"{flag} needs an option and two values or more", detail=value, hint=f"{flag} temperature=0,0.7")
         values[name] = {**values.get(name, {}), key.replace("-", "_"): several}
         return
     if option.kind == "pair":
-        key, eq, value = given.partition("=")
+        key, eq, value = value.partition("=")
         if not eq or not key:
-            raise UsageError(f"{flag} needs KEY=VALUE", detail=given)
+            raise UsageError(f"{flag} needs KEY=VALUE", detail=value)
         values[name] = {**values.get(name, {}), key: _literal(value)}
         return
     if name in values:
-        raise UsageError(f"{flag} is given twice", detail=f"{values[name]!r} and {given!r}")
+        raise UsageError(f"{flag} is used twice", detail=f"{values[name]!r} and {value!r}")
     try:
-        values[name] = {"float": float, "int": int}.get(option.kind, str)(given)
+        values[name] = {"float": float, "int": int}.get(option.kind, str)(value)
     except ValueError:
-        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", detail=repr(given)) from None
+        raise UsageError(f"{flag} needs a {'whole number' if option.kind == 'int' else 'number'}", detail=repr(value)) from None
 
 
 def _literal(text: str) -> Any:
-    """A parameter's value as JSON where it is JSON, else the text."""
+    """A parameter's value, parsed as JSON if possible, otherwise the text."""
     import json
 
     try:
@@ -302,9 +302,9 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line:
+def _validate(models: list[str], out: str | None, values: dict[str, Any]) -> Line:
     if out is not None and "out" in values:
-        raise UsageError("The answer can have one name", detail=f"{out} << and -o {values['out']}", hint="Leave one of them out.")
+        raise UsageError("The answer can have only one name", detail=f"{out} << and -o {values['out']}", hint="Leave one of them out.")
     out = values.pop("out", None) if out is None else out
     if out is not None:
         out = unicodedata.normalize("NFKC", out)  # as Python reads names: µ typed on a keyboard is the Greek letter
@@ -312,27 +312,27 @@ def _checked(models: list[str], out: str | None, values: dict[str, Any]) -> Line
             raise UsageError("That is not a variable name", detail=repr(out))
     if out is not None:
         values["out"] = out
-    has = {name: True for name, value in values.items() if value not in (None, False, (), {})}
+    used = {name: True for name, value in values.items() if value not in (None, False, (), {})}
     if "format" in values:
-        has[f"format={values['format']}"] = True
+        used[f"format={values['format']}"] = True
     if len(models) > 1:
-        has["models>1"] = True
+        used["models>1"] = True
     if len(set(models)) < len(models):
-        twice = next(m for m in models if models.count(m) > 1)
-        raise UsageError("A model is named twice", detail=twice)
-    for name, needed in NEEDS.items():
+        duplicate = next(m for m in models if models.count(m) > 1)
+        raise UsageError("A model is named twice", detail=duplicate)
+    for name, needed in REQUIRES.items():
         if name in values and needed not in values:
             raise UsageError(
-                f"--{name.replace('_', '-')} goes with --{needed}",
+                f"--{name.replace('_', '-')} needs --{needed}",
                 hint=f"--{needed} {BY_FLAG[f'--{needed}'].value}: {BY_FLAG[f'--{needed}'].help}.",
             )
-    for a, b, why in CLASHES:
-        if has.get(a.replace("-", "_")) and has.get(b.replace("-", "_")):
-            raise UsageError(f"{_spoken(a)} and {_spoken(b)} cannot be combined", hint=f"{why[0].upper()}{why[1:]}.")
+    for a, b, why in CONFLICTS:
+        if used.get(a.replace("-", "_")) and used.get(b.replace("-", "_")):
+            raise UsageError(f"{_option_text(a)} and {_option_text(b)} cannot be combined", hint=f"{why[0].upper()}{why[1:]}.")
     return Line(tuple(models), out, values)
 
 
-def _spoken(name: str) -> str:
+def _option_text(name: str) -> str:
     if name == "models>1":
         return "several models"
     if name.startswith("format="):
@@ -343,7 +343,7 @@ def _spoken(name: str) -> str:
 def help_text() -> str:
     """The text of `%%fm?`: usage, options, and options that conflict."""
     rows = [f"  {(f'-{o.short}, ' if o.short else '    ') + f'--{o.long} {o.value}':<28} {o.help}" for o in OPTIONS]
-    clashes = [f"  {_spoken(a)} with {_spoken(b)}: {why}" for a, b, why in CLASHES]
+    conflicts = [f"  {_option_text(a)} with {_option_text(b)}: {why}" for a, b, why in CONFLICTS]
     return "\n".join(
         [
             "Send a prompt to a foundation model; the answer streams below the cell.",
@@ -358,6 +358,6 @@ def help_text() -> str:
             *rows,
             "",
             "All options can be combined, except",
-            *clashes,
+            *conflicts,
         ]
     )

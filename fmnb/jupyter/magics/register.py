@@ -1,4 +1,7 @@
-"""What `%load_ext fmnb` does: registers two magics, a completer and a hook for failed cells, and opens the comm. Imports nothing heavy."""
+"""Registers what `%load_ext fmnb` provides: magics, completion, a hook for failed cells, the comm.
+
+Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ _interrupts = OneInterrupt()
 
 
 class LazyMagic:
-    """A magic with two functions: what it runs, and its help. Each imports what it needs when it is called."""
+    """A magic with two functions: what it runs, and its help.
+
+    Each imports what it needs when it is called.
+    """
 
     def __init__(self, name: str, run: Callable[..., Any], doc: Callable[[], str]):
         self.__name__ = name
@@ -66,7 +72,10 @@ def _complete(shell: Any, event: Any) -> list[str]:
 
 
 def _rearm_event(shell: Any) -> str:
-    """The event after which an interrupt counts again. A kernel loses a cell's reply to an interrupt that comes while it is sent."""
+    """The event after which an interrupt counts again.
+
+    A kernel loses a cell's reply to an interrupt that arrives while the reply is sent.
+    """
     return "pre_run_cell" if hasattr(shell, "kernel") else "post_run_cell"
 
 

@@ -1,4 +1,4 @@
-"""Handlers about models: who we are, the catalogue, the hub, the user's default, what a pull would bring."""
+"""Handlers for models: server information, catalog, hub search, default model, download plans."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from ...core.registry import PROTOCOL
 from ...core.version import __version__
 from ...engines import host
 from . import schemas
-from .base import Handler, Refused, aside, guarded
+from .base import Handler, RequestError, endpoint, run_in_thread
 
 _HUB_SECONDS = 8.0
 
 
 class AboutHandler(Handler):
-    """`GET about`: any page may ask, whatever its protocol."""
+    """`GET about`: for pages of any protocol."""
 
     needs_protocol = False
 
-    @guarded
+    @endpoint
     async def get(self) -> None:
         """Version, protocol, locks, memory."""
-        self.answer(await aside(_about))
+        self.respond(await run_in_thread(_about))
 
 
 def _about() -> schemas.About:
     s = settings.settings()
     folder = settings.models_dir()
-    there = next(p for p in (folder, *folder.parents) if p.exists())
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
     return schemas.About(
         protocol=PROTOCOL,
         version=__version__,
@@ -47,66 +47,66 @@ def _about() -> schemas.About:
         memory_total=host.total_memory(),
         memory_free=host.available_memory(),
         models_dir=str(folder),
-        disk_free=shutil.disk_usage(there).free,
+        disk_free=shutil.disk_usage(existing).free,
     )
 
 
 class ModelsHandler(Handler):
-    """`GET models`: the catalogue; with `ask=1` servers and services are asked, within a second."""
+    """`GET models`: the catalog; `ask=1` queries servers and services, within a second."""
 
-    @guarded
+    @endpoint
     async def get(self) -> None:
-        """The entries that fit `q`."""
-        query, ask = self.words("q", 200), self.words("ask") == "1"
-        found = await aside(lambda: entries.catalog(query, ask=ask))
-        self.answer(schemas.Models(found.entries, found.more, found.silent))
+        """The entries that match `q`."""
+        query, ask = self.text_argument("q", 200), self.text_argument("ask") == "1"
+        found = await run_in_thread(lambda: entries.catalog(query, ask=ask))
+        self.respond(schemas.Models(found.entries, found.more, found.unreachable))
 
 
 class HubHandler(Handler):
-    """`GET hub`: a search of the hub, given up after some seconds."""
+    """`GET hub`: a search of the hub, with a time limit."""
 
-    @guarded
+    @endpoint
     async def get(self) -> None:
-        """Repositories that fit `q` and `task`."""
-        query, task, limit = self.words("q", 200), self.words("task", 60), self.number("limit", 20, 100)
+        """Repositories that match `q` and `task`."""
+        query, task, limit = self.text_argument("q", 200), self.text_argument("task", 60), self.int_argument("limit", 20, 100)
         try:
-            self.answer(await aside(lambda: hub_search.search(query, task, limit), _HUB_SECONDS))
+            self.respond(await run_in_thread(lambda: hub_search.search(query, task, limit), _HUB_SECONDS))
         except TimeoutError:
-            self.answer(hub_search.HubSearch(trouble=f"the hub did not answer within {_HUB_SECONDS:.0f} s"))
+            self.respond(hub_search.HubSearch(error=f"the hub did not answer within {_HUB_SECONDS:.0f} s"))
 
 
 class PlanHandler(Handler):
-    """`GET plan`: size and license of a pull, before it starts."""
+    """`GET plan`: size and license of a download, before it starts."""
 
-    @guarded
+    @endpoint
     async def get(self) -> None:
-        """What pulling `source` would bring."""
-        found = await aside(lambda: plan(source_of(_source(self.words("source", 300)))))
-        self.answer(dataclasses.asdict(found))
+        """The plan for downloading `source`."""
+        found = await run_in_thread(lambda: plan(source_of(_checked_source(self.text_argument("source", 300)))))
+        self.respond(dataclasses.asdict(found))
 
 
-def _source(text: str) -> str:
+def _checked_source(text: str) -> str:
     if not text.strip():
-        raise Refused(400, "Which model?")
-    if text.startswith("path:"):  # a browser has no business with the server's own files
-        raise Refused(400, "A file of this machine is not pulled", text)
+        raise RequestError(400, "Which model?")
+    if text.startswith("path:"):  # a browser must not read the server's own files
+        raise RequestError(400, "A file on this machine cannot be downloaded", text)
     return text
 
 
 class DefaultHandler(Handler):
-    """`PUT default`: the user's default model, "" takes it back."""
+    """`PUT default`: the user's default model; "" removes it."""
 
-    @guarded
+    @endpoint
     async def put(self) -> None:
-        """Write it into the user's settings."""
-        model = self.body(model=str)["model"].strip()
+        """Write the default model to the user's settings."""
+        model = self.json_body(model=str)["model"].strip()
 
         def work() -> dict[str, Any]:
             if model:
                 if "://" in model:
-                    raise UsageError("A default is a model's name", detail=model[:80])
+                    raise UsageError("The default must be the name of a model", detail=model[:80])
                 resolve(model)
             settings.set_user("default", "model", model or None)
             return {"model": model}
 
-        self.answer(await aside(work))
+        self.respond(await run_in_thread(work))

@@ -1,7 +1,7 @@
-"""Handlers about weights on the server's machine: pull with progress and cancel, remove. A download is a Run like any other.
+"""Handlers for weights on the server's machine: download with progress and cancel, remove.
 
-Its events reach every open page over one stream of server-sent events; a page that comes
-later gets the begin and the latest state of what runs.
+A download is a run. Its events reach every open page over a stream of server-sent events; a
+page that connects later gets the start and the latest event of each download.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from ...catalog import weights
 from ...catalog.resolve import forget_backends, source_of
 from ...core.events import ENDS, Cancelled, Event, EventStamper, Progress, Started, emit, event_to_dict
 from ...core.run_ids import new_run
-from .base import Handler, Refused, aside, guarded
-from .catalog import _source
+from .base import Handler, RequestError, endpoint, run_in_thread
+from .catalog import _checked_source
 
-_BEAT = 15.0  # seconds between signs of life on a silent stream: proxies cut silent ones
+_KEEPALIVE_SECONDS = 15.0  # seconds between keepalive comments: proxies close idle streams
 
 
 @dataclass
 class Download:
-    """One pull under way: its source, its task, what a page that comes late must know."""
+    """One download: its source, its task, and the events for a page that connects later."""
 
     source: str
     run: str
     task: asyncio.Task[None] | None = None
-    begin: Event | None = None
-    latest: Event | None = None
+    start_event: Event | None = None
+    latest_event: Event | None = None
 
 
 @dataclass
 class Downloads:
-    """The pulls of this server, and who listens."""
+    """The downloads of this server, and their listeners."""
 
     runs: dict[str, Download] = field(default_factory=dict)
     listeners: set[Callable[[dict[str, Any]], None]] = field(default_factory=set)
 
     def start(self, source: str) -> str:
-        """Begin to pull, or join a pull of the same source; gives the run's id."""
+        """Start a download, or join one of the same source; returns the run's id."""
         for d in self.runs.values():
             if d.source == source:
                 return d.run
@@ -55,7 +55,7 @@ class Downloads:
         return d.run
 
     def stop(self, run: str) -> bool:
-        """Stop a pull; what had come stays for the next one to resume."""
+        """Stop a download; the next one of the same source resumes it."""
         d = self.runs.get(run)
         if d is None or d.task is None:
             return False
@@ -68,23 +68,23 @@ class Downloads:
         stream = pull_events(d.source, stamp)
         try:
             async for event in stream:
-                await self._tell(d, event, sinks)
+                await self._publish(d, event, sinks)
         except asyncio.CancelledError:
             await stream.aclose()  # type: ignore[attr-defined]
-            await self._tell(d, stamp(Cancelled(reason="stopped")), sinks)
-        except Exception:  # told as a Failed event already
+            await self._publish(d, stamp(Cancelled(reason="stopped")), sinks)
+        except Exception:  # the Failed event reports it
             pass
         finally:
             forget_backends()
             self.runs.pop(d.run, None)
 
-    async def _tell(self, d: Download, event: Event, sinks: list[Any]) -> None:
+    async def _publish(self, d: Download, event: Event, sinks: list[Any]) -> None:
         if isinstance(event, Started):
-            d.begin = event
+            d.start_event = event
         elif isinstance(event, (Progress, *ENDS)):
-            d.latest = event
-        if not isinstance(event, Progress):  # what is only a bar is not worth a row
-            await aside(lambda: emit(event, sinks))
+            d.latest_event = event
+        if not isinstance(event, Progress):  # progress is not stored
+            await run_in_thread(lambda: emit(event, sinks))
         for listener in list(self.listeners):
             listener(event_to_dict(event))
 
@@ -93,63 +93,63 @@ downloads = Downloads()
 
 
 class PullHandler(Handler):
-    """`POST pull` begins, `DELETE pull/RUN` stops."""
+    """`POST pull` starts, `DELETE pull/RUN` stops."""
 
-    @guarded
+    @endpoint
     async def post(self, run: str = "") -> None:
-        """Begin to bring the weights of a source; answers at once with the run."""
+        """Start to download the weights of a source; responds at once with the run."""
         if run:
-            raise Refused(405, "A pull is begun without a run")
-        source = await aside(lambda: source_of(_source(self.body(source=str)["source"])))
+            raise RequestError(405, "A download starts without a run")
+        source = await run_in_thread(lambda: source_of(_checked_source(self.json_body(source=str)["source"])))
         weights.check_permitted(source)
-        self.answer({"run": downloads.start(source)})
+        self.respond({"run": downloads.start(source)})
 
-    @guarded
+    @endpoint
     async def delete(self, run: str = "") -> None:
-        """Stop a pull."""
+        """Stop a download."""
         if not downloads.stop(run):
-            raise Refused(404, "No such download is under way", run[:40])
-        self.answer({"run": run})
+            raise RequestError(404, "No such download is running", run[:40])
+        self.respond({"run": run})
 
 
 class RemoveHandler(Handler):
     """`POST remove`: delete weights from the models folder."""
 
-    @guarded
+    @endpoint
     async def post(self) -> None:
-        """Delete; the page has asked its person."""
-        source = _source(self.body(source=str)["source"])
+        """Delete; the page has asked for confirmation."""
+        source = _checked_source(self.json_body(source=str)["source"])
 
         def work() -> dict[str, Any]:
             freed = weights.remove(source_of(source))
             forget_backends()
             return {"freed": freed}
 
-        self.answer(await aside(work))
+        self.respond(await run_in_thread(work))
 
 
 class EventsHandler(Handler):
-    """`GET events`: server-sent events of downloads, as long as the page listens."""
+    """`GET events`: server-sent events of downloads, while the page is connected."""
 
     async def get(self) -> None:
-        """Stream until the page goes away."""
+        """Stream until the page disconnects."""
         await self._open()
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(1000)
 
         def put(event: dict[str, Any]) -> None:
-            if not queue.full():  # a page that has stopped reading loses progress, never the server's memory
+            if not queue.full():  # a page that stops reading misses progress, and the server's memory is bounded
                 queue.put_nowait(event)
 
         for d in downloads.runs.values():
-            for event in (d.begin, d.latest):
+            for event in (d.start_event, d.latest_event):
                 if event is not None:
                     put(event_to_dict(event))
         downloads.listeners.add(put)
-        self._gone = asyncio.get_running_loop().create_future()
+        self._closed = asyncio.get_running_loop().create_future()
         try:
-            while not self._gone.done():
+            while not self._closed.done():
                 getter = asyncio.ensure_future(queue.get())
-                await asyncio.wait({getter, self._gone}, timeout=_BEAT, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({getter, self._closed}, timeout=_KEEPALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if getter.done():
                     self.write(f"data: {json.dumps(getter.result())}\n\n")
                 else:
@@ -161,7 +161,7 @@ class EventsHandler(Handler):
         finally:
             downloads.listeners.discard(put)
 
-    @guarded
+    @endpoint
     async def _open(self) -> None:
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
@@ -170,7 +170,7 @@ class EventsHandler(Handler):
         await self.flush()
 
     def on_connection_close(self) -> None:
-        """The page went away."""
-        if hasattr(self, "_gone") and not self._gone.done():
-            self._gone.set_result(None)
+        """The page disconnected."""
+        if hasattr(self, "_gone") and not self._closed.done():
+            self._closed.set_result(None)
         super().on_connection_close()

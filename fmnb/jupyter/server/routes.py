@@ -1,4 +1,4 @@
-"""Which address is whose."""
+"""The addresses of the handlers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 from jupyter_server.utils import url_path_join
 
-from . import activity, catalog, local
-from . import keys as keeping
+from . import activity, catalog, keys, local
 
 ROUTES: tuple[tuple[str, type], ...] = (
     ("about", catalog.AboutHandler),
@@ -18,8 +17,8 @@ ROUTES: tuple[tuple[str, type], ...] = (
     (r"pull(?:/([0-9a-z]{1,40}))?", local.PullHandler),
     ("remove", local.RemoveHandler),
     ("events", local.EventsHandler),
-    (r"keys(?:/([^/]+))?", keeping.KeysHandler),
-    (r"keys/([^/]+)/test", keeping.KeyTestHandler),
+    (r"keys(?:/([^/]+))?", keys.KeysHandler),
+    (r"keys/([^/]+)/test", keys.KeyTestHandler),
     ("activity", activity.ActivityHandler),
     (r"runs/([0-9a-z]{1,40})", activity.RunHandler),
     (r"prompts(?:/([^/]+))?", activity.PromptsHandler),

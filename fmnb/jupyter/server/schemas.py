@@ -1,7 +1,7 @@
-"""What the server extension answers, as values: the TypeScript side is generated from them (`labextension/make_types.py`).
+"""Values that the server responds with; TypeScript types are generated from them.
 
-Numbers are bytes, seconds (since the epoch for moments), tokens and US dollars; None is not known.
-No value here ever holds a key.
+`labextension/make_types.py` generates them. Numbers are bytes, seconds (since the epoch for
+times), tokens and US dollars; None means unknown. No value here ever contains a key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from ...catalog.hub_search import HubFile, HubModel, HubSearch
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Who answers: `GET about`. `locks` are an administrator's, by name, with what they allow."""
+    """Version, settings and memory of the server: `GET about`.
+
+    `locks` are the administrator's locks, by name, with what they allow.
+    """
 
     protocol: int
     version: str
@@ -32,20 +35,23 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The catalogue: `GET models?q=WORDS&ask=1`. `silent` says why a provider could not be asked, `more` how many a word would bring."""
+    """The catalog: `GET models?q=WORDS&ask=1`.
+
+    `unreachable` maps a provider to the reason; `more` is how many further models a search word would list.
+    """
 
     entries: tuple[Entry, ...]
     more: dict[str, int] = field(default_factory=dict)
-    silent: dict[str, str] = field(default_factory=dict)
+    unreachable: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """One provider's key: where it was found ("" for none), where it goes, which variables are read. Never the key."""
+    """A provider's key: its source ("" without one), hosts and variables. Never the key."""
 
     provider: str
     title: str
-    found: str
+    source: str
     hosts: tuple[str, ...]
     variables: tuple[str, ...]
     stored: bool = False
@@ -54,16 +60,16 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
-    """What one cheap call with the key gave: `POST keys/PROVIDER/test`."""
+    """The result of one cheap call with the key: `POST keys/PROVIDER/test`."""
 
-    good: bool
+    ok: bool
     message: str
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """Calls, tokens and money of some time or some notebook; `unknown` calls had no known price."""
+class Spending:
+    """Calls, tokens and cost of a period or notebook; `unknown` calls had no known price."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -74,7 +80,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run of the log."""
+    """A run in the log."""
 
     run: str
     kind: str
@@ -94,10 +100,13 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What was asked: `GET activity?q=WORDS&notebook=PATH&limit=N`. `logging` is False where the log is off."""
+    """Recent runs: `GET activity?q=WORDS&notebook=PATH&limit=N`.
 
-    today: Spent
-    notebook: Spent
+    `logging` is False if the log is off.
+    """
+
+    today: Spending
+    notebook: Spending
     runs: tuple[RunRow, ...]
     budget: float | None = None
     logging: bool = True
@@ -105,7 +114,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """A run whole: `GET runs/RUN`. `events` are as `event_to_dict` makes them."""
+    """One run: `GET runs/RUN`. `events` are dicts of `event_to_dict`."""
 
     row: RunRow
     request: dict[str, Any] | None
@@ -123,8 +132,11 @@ class PromptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """The body of every error: what happened, what was seen, what to do. `upgrade` names the side to upgrade, "" if none."""
+class ErrorBody:
+    """The body of every error: message, detail, hint.
+
+    `upgrade` names the side to upgrade, "" if none.
+    """
 
     message: str
     detail: str = ""
@@ -141,11 +153,11 @@ ALL = (
     HubSearch,
     KeyState,
     KeyTest,
-    Spent,
+    Spending,
     RunRow,
     Activity,
     RunDetail,
     PromptRow,
     Plan,
-    Trouble,
+    ErrorBody,
 )

@@ -4,7 +4,7 @@
 
 Blocks that can no longer change travel once (`add`), the open one with each message (`tail`).
 `n` counts the messages; one holds if the page has drawn `from` of them, or everything if that
-is 0. A page that missed one asks for the whole.
+is 0. A page that missed one requests everything.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from ...views.status_text import progress_line, share, thinking_line, waiting_li
 Send = Callable[[dict[str, Any]], object]
 
 
-class Answer:
-    """The sink of one call. `state` is waiting, running, finished, failed or stopped; `response` the answer so far."""
+class AnswerStream:
+    """The sink of one call. `state` is waiting, running, finished, failed or stopped."""
 
     name = "the widget"
 
@@ -60,13 +60,13 @@ class Answer:
         self._send, self._clock = send, clock
         self._builder = ResponseBuilder()
         self._rendering = Rendering()
-        self._family = {run}  # ours, and what runs below it: a load, a download
+        self._runs = {run}  # this run and those below it: a load, a download
         self._n = 0
-        self._done = ""  # HTML that was sent and can no longer change
+        self._sent_html = ""  # HTML that was sent and can no longer change
         self._status = ""
-        self._last: dict[str, Any] = {}
-        self._drawn, self._cost = -1e9, 0.0
-        self._held = False
+        self._full_message: dict[str, Any] = {}
+        self._last_draw, self._cost = -1e9, 0.0
+        self._is_pending = False
 
     def use_builders(self, builders: Mapping[str, ResponseBuilder]) -> None:
         """Read the response from the builder of its run."""
@@ -74,14 +74,14 @@ class Answer:
 
     @property
     def response(self) -> Response:
-        """The answer as far as it has come."""
+        """The answer so far."""
         return self._builder.response()
 
     def __call__(self, event: Event) -> None:
-        """Take one event of the call, or of what runs below it."""
-        if isinstance(event, Started) and event.parent in self._family:
-            self._family.add(event.run)
-        if event.run not in self._family:
+        """Process an event of the call, or of a run below it."""
+        if isinstance(event, Started) and event.parent in self._runs:
+            self._runs.add(event.run)
+        if event.run not in self._runs:
             return
         own = event.run == self.run
         if isinstance(event, Waiting):
@@ -89,10 +89,10 @@ class Answer:
         elif isinstance(event, Progress):
             self._status = "" if share(event) == 1.0 else progress_html(escape_terminal(progress_line(event)), share(event))
         if own:
-            self._take(event)
+            self._apply(event)
         self._draw(now=own and isinstance(event, (Started, *ENDS)))
 
-    def _take(self, event: Event) -> None:
+    def _apply(self, event: Event) -> None:
         self._builder.add(event)
         match event:
             case Started():
@@ -102,73 +102,73 @@ class Answer:
             case TextDelta(text=text) if text:
                 self._status = ""
             case Restarted(reason=reason):
-                self._rendering, self._done = Rendering(), ""
+                self._rendering, self._sent_html = Rendering(), ""
                 self._status = waiting_html(escape_terminal(f"retrying: {reason}"))
             case Finished() | Failed() | Cancelled():
-                self.state = _ENDED[type(event)]
+                self.state = _END_STATES[type(event)]
                 self._status = ""
 
     def tick(self) -> None:
-        """Draw what is held back, if its time has come."""
-        if self._held:
+        """Send pending changes, if it is time."""
+        if self._is_pending:
             self._draw()
 
     def _draw(self, now: bool = False) -> None:
         start = self._clock()
-        if not now and start - self._drawn < max(INTERVAL, self._cost * (SHARE - 1)):
-            self._held = True
+        if not now and start - self._last_draw < max(INTERVAL, self._cost * (SHARE - 1)):
+            self._is_pending = True
             return
-        self._send(self._news())
-        self._held = False
-        self._drawn = self._clock()
-        self._cost = self._drawn - start
+        self._send(self._next_message())
+        self._is_pending = False
+        self._last_draw = self._clock()
+        self._cost = self._last_draw - start
 
-    def _news(self) -> dict[str, Any]:
+    def _next_message(self) -> dict[str, Any]:
         r = self.response
         html = body_html(r.text, self.format, self._builder.end is None, self._rendering)
         done = self._rendering.done if html.startswith(self._rendering.done) else ""
-        first = self._n if self._n and done.startswith(self._done) else 0
-        add = done[len(self._done) :] if first else done
-        self._done = done
+        first = self._n if self._n and done.startswith(self._sent_html) else 0
+        add = done[len(self._sent_html) :] if first else done
+        self._sent_html = done
         self._n += 1
         end = "" if self._builder.end is None else ending_html(r)
-        news = {"do": "answer", "run": self.run, "n": self._n, "from": first, "add": add, "tail": html[len(done) :]}
-        news |= {"status": self._status, "state": self.state, "end": end}
-        self._last = {**news, "from": 0, "add": done}
-        return news
+        message = {"do": "answer", "run": self.run, "n": self._n, "from": first, "add": add, "tail": html[len(done) :]}
+        message |= {"status": self._status, "state": self.state, "end": end}
+        self._full_message = {**message, "from": 0, "add": done}
+        return message
 
-    def whole(self) -> dict[str, Any]:
-        """Everything so far, for a page that came late; {} if nothing has come."""
-        return self._last
-
-
-_ENDED: Mapping[type, str] = {Finished: "finished", Failed: "failed", Cancelled: "stopped"}
+    def full_message(self) -> dict[str, Any]:
+        """Everything so far, for a page that connects late; {} before the first message."""
+        return self._full_message
 
 
-def whole_of(response: Response, format: str = "markdown") -> dict[str, Any]:
-    """The message for an answer that is there already."""
+_END_STATES: Mapping[type, str] = {Finished: "finished", Failed: "failed", Cancelled: "stopped"}
+
+
+def complete_message(response: Response, format: str = "markdown") -> dict[str, Any]:
+    """The message for an answer that is complete already."""
     state = "failed" if response.error else "stopped" if response.finish_reason == "cancelled" else "finished"
     html = body_html(response.text, format, False)
-    news = {"do": "answer", "run": response.run, "n": _LAST, "from": 0, "add": html, "tail": ""}
-    return {**news, "status": "", "state": state, "end": ending_html(response)}
+    message = {"do": "answer", "run": response.run, "n": _FINAL_N, "from": 0, "add": html, "tail": ""}
+    return {**message, "status": "", "state": state, "end": ending_html(response)}
 
 
-_LAST = 1_000_000  # the number of a message after which none comes
+_FINAL_N = 1_000_000  # the number of a final message
 
 
 def ending_html(r: Response) -> str:
-    """What stands below a text that has ended: reasoning, pictures, sources, what went wrong, the footer."""
+    """What follows a finished text: reasoning, images, sources, error, footer."""
     thought = reasoning_bundle(r.reasoning, None, False)[0]["text/html"] if r.reasoning else ""
-    return thought + media_html(r) + sources_html(r) + _why(r) + footer_html(r)
+    return thought + media_html(r) + sources_html(r) + _failure_html(r) + footer_html(r)
 
 
-def still(r: Response, format: str = "markdown") -> Bundle:
-    """The whole answer as it stands in a notebook with no kernel."""
-    return answer_bundle(r, format=format, failure=_why(r))
+def static_answer(r: Response, format: str = "markdown") -> Bundle:
+    """The complete answer for a notebook without a kernel."""
+    return answer_bundle(r, format=format, failure=_failure_html(r))
 
 
-def _why(r: Response) -> str:
-    """Why an answer is not whole; "" where it is."""
+def _failure_html(r: Response) -> str:
+    """Why an answer is incomplete; "" if it is complete."""
     if r.error:
         return error_html(r.error, len(r.text))
     return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

@@ -1,4 +1,4 @@
-"""What widgets that ask models have in common: calls that run while the notebook goes on, each with a stop, and the notebook's names."""
+"""Shared by widgets that call models: background calls that can be stopped, and notebook variables."""
 
 from __future__ import annotations
 
@@ -13,79 +13,79 @@ from ...calls.call import PreparedCall
 from ...calls.run import stop
 from ...comparison.compare import display_format
 from . import base
-from .answer_stream import Answer, whole_of
+from .answer_stream import AnswerStream, complete_message
 
-_KEPT = 200  # answers a widget can show again to a page that came late
+_MAX_ANSWERS = 200  # stored answers, for pages that connect late
 
 
-class Asking(base.Widget):
-    """A widget that asks. Messages of every one: stop, whole."""
+class AskMixin(base.Widget):
+    """A widget that calls models. Its messages: stop, whole."""
 
     def __init__(self, **traits: Any):
         super().__init__(**traits)
-        self._answers: dict[str, Answer | dict[str, Any]] = {}
+        self._answers: dict[str, AnswerStream | dict[str, Any]] = {}
 
-    def begin(self, asked: PreparedCall, then: Callable[[], object]) -> str:
-        """Ask; the answer streams into the widget, and `then` is called when it has ended. Gives the run."""
-        run = asked.call.run
-        answer = Answer(run, self.send, format=display_format(asked))
-        self.keep_answer(run, answer)
-        background.start_silently([asked], [answer], lambda: self.attempt(then))
+    def start_call(self, prepared: PreparedCall, on_end: Callable[[], object]) -> str:
+        """Start a call; the answer streams into the widget. `on_end` is called at its end. Returns the run."""
+        run = prepared.call.run
+        answer = AnswerStream(run, self.send, format=display_format(prepared))
+        self.store_answer(run, answer)
+        background.start_silently([prepared], [answer], lambda: self.run_safely(on_end))
         return run
 
-    def keep_answer(self, run: str, answer: Answer | dict[str, Any]) -> None:
-        """Have an answer, or the message that shows it, at hand for the page."""
+    def store_answer(self, run: str, answer: AnswerStream | dict[str, Any]) -> None:
+        """Store an answer, or the message that shows it, for the page."""
         self._answers[run] = answer
-        while len(self._answers) > _KEPT:
+        while len(self._answers) > _MAX_ANSWERS:
             self._answers.pop(next(iter(self._answers)))
 
-    def show_asked(self, asked: PreparedCall) -> None:
-        """Show an answer that is there."""
-        if asked.response is not None:
-            message = whole_of(asked.response, format=display_format(asked))
-            self.keep_answer(asked.call.run, message)
+    def show_answer(self, prepared: PreparedCall) -> None:
+        """Show a complete answer."""
+        if prepared.response is not None:
+            message = complete_message(prepared.response, format=display_format(prepared))
+            self.store_answer(prepared.call.run, message)
             self.send(message)
 
     def on_stop(self, run: str) -> None:
-        """Stop a call of this widget; what came is kept."""
+        """Stop a call of this widget; the partial answer is kept."""
         if run in self._answers:
             stop(run)
 
     def on_whole(self, run: str) -> None:
-        """An answer from its beginning: the page came late, or missed a piece."""
+        """Send an answer from its beginning: the page connected late, or missed a message."""
         answer = self._answers.get(run)
-        if message := answer.whole() if isinstance(answer, Answer) else answer:
+        if message := answer.full_message() if isinstance(answer, AnswerStream) else answer:
             self.send(message)
 
 
-def weigh(asked: PreparedCall, waiting: tuple[str, ...], then: Callable[[dict[str, str]], object]) -> None:
-    """Tokens and price of a call, in words, worked out beside the notebook's own work and given to `then`."""
+def estimate_cost(prepared: PreparedCall, undefined: tuple[str, ...], callback: Callable[[dict[str, str]], object]) -> None:
+    """Compute tokens and price of a call in the background, and pass the texts to `callback`."""
 
-    def told(found: dry.Preview | Exception) -> None:
-        if isinstance(found, Exception):
-            then({"problem": base.problem_of(found)})
+    def on_preview(preview: dry.Preview | Exception) -> None:
+        if isinstance(preview, Exception):
+            callback({"problem": base.error_lines(preview)})
             return
         words = {
-            "tokens": short_tokens(found),
-            "price": "price unknown" if found.cost is None else found.price_line(),
-            "how": found.tokens_line("tokens in"),
-            "problem": found.problem,
+            "tokens": short_tokens(preview),
+            "price": "price unknown" if preview.cost is None else preview.price_line(),
+            "how": preview.tokens_line("tokens in"),
+            "problem": preview.problem,
         }
-        if waiting:
-            words["waiting"] = ", ".join(waiting)
-        then(words)
+        if undefined:
+            words["waiting"] = ", ".join(undefined)
+        callback(words)
 
-    background.in_background(lambda: dry.preview(asked), told)
+    background.in_background(lambda: dry.preview(prepared), on_preview)
 
 
 def short_tokens(preview: dry.Preview) -> str:
-    """The number alone: exact, or about."""
+    """The number of tokens, with "about" if it is estimated."""
     t = preview.tokens
     return f"{'' if t.exact else 'about '}{t.tokens:,} tokens"
 
 
-def names() -> Mapping[str, Any]:
-    """The notebook's names; a script's own in a script."""
+def notebook_variables() -> Mapping[str, Any]:
+    """The variables of the notebook, or of a script's main module."""
     module = sys.modules.get("IPython.core.getipython")
     shell = module.get_ipython() if module else None
     if shell is not None:

@@ -35,13 +35,13 @@ function openRoot({ model, el }, label, signal) {
   el.append(box);
   box.addEventListener("keydown", e => e.stopPropagation(), { signal }); // keep keys from the notebook's command mode
   const hide = () => {
-    const id = model.get("face_id");
-    style.textContent = id && model.get("face_hidden") ? `[data-fmnb-face="${CSS.escape(id)}"]{display:none}` : "";
+    const id = model.get("static_id");
+    style.textContent = id && model.get("static_hidden") ? `[data-fmnb-face="${CSS.escape(id)}"]{display:none}` : "";
   };
   const style = h("style");
   box.append(style);
   hide();
-  model.on("change:face_id", hide);
+  model.on("change:static_id", hide);
   const showError = () => {
     errorBox.textContent = model.get("error");
     errorBox.hidden = !errorBox.textContent;
@@ -72,7 +72,7 @@ function openRoot({ model, el }, label, signal) {
     observer.disconnect();
     session?.kernelChanged?.disconnect(checkKernel);
     session?.statusChanged?.disconnect(checkKernel);
-    model.off("change:face_id", hide);
+    model.off("change:static_id", hide);
     model.off("change:error", showError);
   });
   const onFace = m => m.do === "face" && requestPage(el, m);

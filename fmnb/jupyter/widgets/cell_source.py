@@ -1,4 +1,4 @@
-"""The cell that asks a request again: what "insert as a cell" writes."""
+"""The cell that sends a request again, for "insert as a cell"."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def cell_of(
     chat: str = "",
     attach: Sequence[str] = (),
 ) -> str:
-    """`%%fm` with the options that were in force, and the prompt below.
+    """The `%%fm` cell with the options that were in force, and the prompt below.
 
-    `template` is the prompt as it was typed, where that is known; else the text that was sent
-    stands there, with `--raw` where it would be read as a template. `system` and `schema` as
-    they were typed; `chat` is the conversation it goes on with, `attach` names and paths.
+    `template` is the prompt as typed, if known; otherwise the cell has the text that was sent, with
+    `--raw` if it would be read as a template. `system` and `schema` are as typed; `chat` is the
+    conversation to continue, `attach` names and paths.
 
     >>> from fmnb.core.types import message
     >>> print(cell_of(Request("echo:", (message("user", "hi"),), temperature=0.2), "echo:"))
     %%fm echo: -t 0.2
     hi
     """
-    asked = [m for m in request.messages if m.role == "user"]
-    sent = "".join(p.text for p in asked[-1].parts if isinstance(p, Text)) if asked else ""
-    raw = not template and bool(re.search(r"\{\{|\{%", sent))
+    user_messages = [m for m in request.messages if m.role == "user"]
+    sent_text = "".join(p.text for p in user_messages[-1].parts if isinstance(p, Text)) if user_messages else ""
+    raw = not template and bool(re.search(r"\{\{|\{%", sent_text))
     if system is None:
         system = "".join(m.text for m in request.messages if m.role == "system")
     words = [_quoted(model)] if model else []
     words += ["--chat", _quoted(chat)] if chat else []
     for item in attach:
         words += ["--attach", _quoted(item)]
-    if system:  # the line is one line: a line break goes in as a value
+    if system:  # the line cannot contain a line break: insert it as a value
         words += ["-s", _quoted(system) if raw else shlex.quote(system.replace("\n", '{{ "\\n" }}'))]
     if request.temperature is not None:
         words += ["-t", f"{request.temperature:g}"]
@@ -55,7 +55,7 @@ def cell_of(
         words += [flag, _quoted(text)] if text else []
     if request.format != "markdown":
         words += ["-f", request.format]
-    text = template or sent
+    text = template or sent_text
     if raw:
         words.append("--raw")
     return f"%%fm {' '.join(words)}".rstrip() + f"\n{text}"

@@ -1,8 +1,8 @@
 """A comparison to look at and to vote on.
 
-While the answers stream it shows them in columns (`grid_stream.py` feeds it). At rest the
-answers stand in the notebook as plain HTML, and this keeps the buttons: vote, star, edit,
-comment, look at them raw or word by word, go on with one of them.
+While answers stream, the widget shows them in columns (`grid_stream.py` feeds it). Afterwards
+the answers are plain HTML in the notebook, and the widget has the buttons: vote, star, edit,
+comment, raw text, differences, continue with one answer.
 """
 
 from __future__ import annotations
@@ -35,55 +35,59 @@ from ...views.sources import sources_html
 from . import base
 from .cell_source import cell_of
 
-BLOCK = 25  # rows that travel together
+BLOCK = 25  # rows per message
 VIEWS = ("rendered", "raw", "data", "diff")
 
 
 class Grid(base.Widget):
     """The view of one Comparison.
 
-    `about` says what stands where and never who answered while names are hidden; `frame` is
-    what has streamed so far; `said` what was said of the answers. Positions are those on screen.
+    `about` describes the layout, without model names while they are hidden; `frame` is the streamed
+    content so far; `feedback` the votes, stars, edits and comment. Positions are those on screen.
     """
 
     kind = "Grid"
-    _esm = base.files("grid")["_esm"]
-    _css = base.files("grid")["_css"]
+    _esm = base.assets("grid")["_esm"]
+    _css = base.assets("grid")["_css"]
     about = traitlets.Dict().tag(sync=True)
     frame: Any = traitlets.List().tag(sync=True)
     feedback = traitlets.Dict().tag(sync=True)
     single_keys = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, comparison: Comparison | None = None, *, panel: str = "rendered", line_id: str = "", **traits: Any):
-        """`panel` is the view that is open at first, "" for none; `line_id` names this widget's own output, which a line takes in the end."""
+        """Make the widget.
+
+        `panel` is the open view, "" for none; `line_id` names this widget's output, which a
+        one-line summary replaces in the end.
+        """
         super().__init__(single_keys=settings().get("widgets.keys", True) is not False, **traits)
         self.comparison = comparison
         self.stop: Callable[[int], None] = lambda at: None
         self._line_id = line_id
-        self._is_line = False
+        self._collapsed = False
         self._panel = panel
         if comparison is not None:
-            self.rest(comparison, panel)
+            self.show_comparison(comparison, panel)
 
-    # What it shows
+    # State and display
 
-    def rest(self, comparison: Comparison, panel: str = "") -> None:
+    def show_comparison(self, comparison: Comparison, panel: str = "") -> None:
         """Show a finished comparison."""
         self.comparison = comparison
         self._panel = panel
         self.frame = []
-        self._tell()
+        self._push_state()
         if comparison.run:
-            _watch(self)
+            _follow(self)
 
-    def _tell(self) -> None:
+    def _push_state(self) -> None:
         c = self._c
-        where = c.layout
+        layout = c.layout
         order = list(c.display_order)
         names = c.labels
-        said = c.feedback
-        at = {i: p for p, i in enumerate(order)}
-        won = {where.places[i][0] if c.by_row else 0: at[i] for i, w in said.labels.items() if w.startswith("✓")}
+        feedback = c.feedback
+        positions = {i: p for p, i in enumerate(order)}
+        won = {layout.places[i][0] if c.by_row else 0: positions[i] for i, w in feedback.labels.items() if w.startswith("✓")}
         self.about = {
             "phase": "rest",
             "run": c.run,
@@ -91,14 +95,14 @@ class Grid(base.Widget):
             "cells": [
                 {
                     "title": escape_terminal(names[i]),
-                    "row": where.places[i][0],
-                    "column": where.places[i][1],
-                    "column_title": escape_terminal(names[i] if c.hidden or len(where.rows) == 1 else where.columns[where.places[i][1]]),
+                    "row": layout.places[i][0],
+                    "column": layout.places[i][1],
+                    "column_title": escape_terminal(names[i] if c.hidden or len(layout.rows) == 1 else layout.columns[layout.places[i][1]]),
                 }
                 for i in order
             ],
-            "rows": list(where.rows),
-            "columns": len(where.columns),
+            "rows": list(layout.rows),
+            "columns": len(layout.columns),
             "hidden": c.hidden,
             "blind": c.blind,
             "logged": bool(c.run),
@@ -109,25 +113,25 @@ class Grid(base.Widget):
         self.feedback = {
             "votes": self._votes(),
             "won": {str(row): position for row, position in won.items()},
-            "stars": sorted(at[i] for i in said.stars),
-            "edits": {str(at[i]): text for i, text in said.edits.items()},
-            "comment": said.comment,
+            "stars": sorted(positions[i] for i in feedback.stars),
+            "edits": {str(positions[i]): text for i, text in feedback.edits.items()},
+            "comment": feedback.comment,
         }
 
     def _votes(self) -> dict[str, str]:
-        """What was voted, by row; of a comparison of one question under row 0."""
+        """Votes by row; row 0 if all answers are to one prompt."""
         c = self._c
         row_of = {r.run: at[0] for r, at in zip(c.responses, c.layout.places, strict=True)}
         return {str(row_of[s.value["runs"][0]] if c.by_row else 0): s.value["said"] for s in c.votes if s.kind == "vote"}
 
-    def face(self) -> base.Bundle | None:
-        """The answers as they stand in the saved notebook, with what was said of them."""
+    def static_view(self) -> base.Bundle | None:
+        """The answers with feedback, for the saved notebook."""
         return self.comparison.bundle() if self.comparison is not None else None
 
     @property
     def _c(self) -> Comparison:
         if self.comparison is None:
-            raise UsageError("The answers are not there yet", hint="Wait until they have ended.")
+            raise UsageError("The answers are not complete yet", hint="Wait until they have ended.")
         return self.comparison
 
     def _index(self, at: int) -> int:
@@ -136,65 +140,71 @@ class Grid(base.Widget):
         except (IndexError, TypeError, ValueError):
             raise UsageError("No such answer", detail=repr(at)) from None
 
-    def heard(self, event: Feedback) -> None:
-        """Something was said, here or elsewhere (`%fm vote` say): show it."""
+    def handle_feedback(self, event: Feedback) -> None:
+        """Show new feedback, given here or elsewhere (such as `%fm vote`)."""
         if event.run not in (self._c.run, *(r.run for r in self._c.responses)):
             return
-        if self._is_line:
+        if self._collapsed:
             display(line_bundle(self._c), self._line_id, True)
         elif event.kind == "vote" and self._line_id and not self._c.by_row:
-            self.give_way()
+            self.collapse()
             return
         else:
-            self._tell()
-        self.show_face()
+            self._push_state()
+        self.update_static_view()
 
-    # What the page asks for
+    # Messages from the page
 
     def on_stop(self, at: int = -1) -> None:
         """Stop one answer, or all."""
         self.stop(at)
 
     def on_vote(self, choice: str | int, row: int = 0) -> None:
-        """Vote; the widget then gives way to a line. Where rows are different questions, on one of them, and it stays."""
-        c = self._part(row)
+        """Vote; the widget then collapses to a line.
+
+        If rows are different prompts, the vote is for one of them, and the widget stays.
+        """
+        c = self._row_comparison(row)
         if isinstance(choice, int):
             chosen = self._c.responses[self._index(choice)]
             choice = next((i for i, r in enumerate(c.responses) if r is chosen), -1)
             if choice < 0:
-                raise UsageError("That answer stands in another row")
+                raise UsageError("That answer is in another row")
         vote(c, choice)
         self.send({"do": "announce", "text": "Voted"})
 
     def on_undo(self, row: int = 0) -> None:
-        """Take the vote back."""
-        retract(self._part(row))
+        """Retract the vote."""
+        retract(self._row_comparison(row))
 
-    def _part(self, row: int) -> Comparison:
+    def _row_comparison(self, row: int) -> Comparison:
         return self._c.row(row) if self._c.by_row else self._c
 
     def on_star(self, at: int, on: bool = True) -> None:
-        """Star an answer, or take its star away."""
+        """Star an answer, or remove its star."""
         r = self._c.responses[self._index(at)]
         retract(r, "star")
         if on:
             feedback(r, "star", True)
 
     def on_edit(self, at: int, text: str = "") -> None:
-        """Keep an edited text as the reference for this answer; the answer's own text takes the edit back."""
+        """Store an edited text as the reference for this answer; the original text retracts the edit."""
         r = self._c.responses[self._index(at)]
         retract(r, "edit")
         if text.strip() and text != r.text:
             feedback(r, "edit", text)
 
     def on_comment(self, text: str = "") -> None:
-        """Keep a word about the comparison; an empty one takes it back."""
+        """Store a comment on the comparison; an empty one retracts it."""
         retract(self._c.run, "comment")
         if text.strip():
             feedback(self._c.run, "comment", True, text=text.strip())
 
     def on_rows(self, view: str = "rendered", start: int = 0, base_at: int = 0) -> None:
-        """The answers of some rows as HTML, in one of the VIEWS; `base_at` is the answer the others are compared with."""
+        """Send the answers of some rows as HTML, in one of the VIEWS.
+
+        `base_at` is the base of the differences.
+        """
         c = self._c
         where = c.layout
         base_text = c.responses[self._index(base_at)].text
@@ -211,10 +221,10 @@ class Grid(base.Widget):
         if view == "raw":
             return f'<pre class="fm-raw" dir="auto">{inert(escape_terminal(r.text))}</pre>{end}'
         if view == "data":
-            shown = json.dumps(_plain(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
+            shown = json.dumps(_to_json(r.data), ensure_ascii=False, indent=2, default=str) if r.data is not None else "no structured data"
             return f'<pre class="fm-raw">{inert(shown)}</pre>{end}'
         if view == "diff" and is_base:
-            head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">the others are compared with this one</p>'
+            head = f'<p style="font-size:12px;color:{MUTED};margin:0 0 .4em">base of the comparison</p>'
             return f'{head}<div dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere">{inert(escape_terminal(r.text))}</div>{end}'
         if view == "diff":
             return diff_html(base_text, r.text) + end
@@ -222,21 +232,21 @@ class Grid(base.Widget):
         return text_html(r, self._c.format) + media + end
 
     def on_text(self, at: int, why: str = "copy") -> None:
-        """The answer's text, to copy or to edit."""
+        """Send the text of an answer, to copy or to edit."""
         i = self._index(at)
         edit = self._c.feedback.edits.get(i)
         text = edit if why == "edit" and edit is not None else self._c.responses[i].text
         self.send({"do": "text", "at": at, "why": why, "text": text})
 
     def on_use(self, at: int) -> None:
-        """Make this answer's model the one that a cell without a name asks."""
-        model = self._named(at, "chosen")
+        """Set this answer's model as the kernel's model."""
+        model = self._visible_model(at, "set as the model")
         session.set_model(model)
         self.send({"do": "use", "model": model})
 
     def on_chat(self, at: int) -> None:
-        """Go on from this answer as a conversation of its own."""
-        model = self._named(at, "asked again")
+        """Continue from this answer as a new conversation."""
+        model = self._visible_model(at, "used in a conversation")
         r = self._c.responses[self._index(at)]
         number = next(n for n in range(1, 10_000) if f"chat{n}" not in chats())
         name = f"chat{number}"
@@ -244,86 +254,86 @@ class Grid(base.Widget):
         self.send({"do": "insert", "source": f"%%fm --chat {name}\n"})
 
     def on_cell(self, at: int) -> None:
-        """The question to this answer's model as a cell."""
-        model = self._named(at, "written down")
+        """Insert the request to this answer's model as a cell."""
+        model = self._visible_model(at, "inserted")
         request = self._c.responses[self._index(at)].request
         if request is None:
-            raise UsageError("What was asked is not known any more")
+            raise UsageError("The request is no longer known")
         self.send({"do": "insert", "source": cell_of(request, model)})
 
     def on_answer(self, at: int) -> None:
-        """The answer as a cell: code as code, anything else as Markdown that shows it and cannot act."""
+        """Insert the answer as a cell: code as code, anything else as inert Markdown."""
         text = self._c.responses[self._index(at)].text
         code = code_of(text) if self._c.format == "code" else ""
         self.send({"do": "insert", "source": code or neutral_markdown(text), "cell": "code" if code else "markdown"})
 
-    def _named(self, at: int, verb: str) -> str:
+    def _visible_model(self, at: int, verb: str) -> str:
         if self._c.hidden:
             raise UsageError(f"A model whose name is hidden cannot be {verb}", hint="Vote first.")
         return self._c.responses[self._index(at)].requested_model
 
     def on_keys(self, on: bool = True) -> None:
-        """Whether single keys act, for this user from here on."""
+        """Switch single-key shortcuts on or off for this user."""
         self.single_keys = on
         set_user("widgets", "keys", None if on else False)
 
     def on_close(self) -> None:
-        """Give way to a line without a vote."""
-        self.give_way()
+        """Collapse to a line without a vote."""
+        self.collapse()
 
-    def give_way(self) -> None:
-        """Leave a line in this widget's place, in the notebook and on the page; the line follows what is said later."""
-        self._is_line = bool(self._line_id)
+    def collapse(self) -> None:
+        """Replace the widget with a one-line summary, which later feedback updates."""
+        self._collapsed = bool(self._line_id)
         line = line_bundle(self._c)
-        self.show_face()
+        self.update_static_view()
         if self._line_id:
             display(line, self._line_id, True)
         self.send({"do": "line", "data": line[0], "metadata": line[1]})
 
 
 def show(c: Comparison) -> None:
-    """A comparison as two outputs: its answers as plain HTML, and the buttons below."""
+    """Display a comparison as two outputs: its answers as plain HTML, and the buttons below."""
     name = f"fmnb-{c.run or id(c)}-grid"
-    display(base.marked(c.bundle(), name), name, False)
+    display(base.mark_static_view(c.bundle(), name), name, False)
     grid = Grid(c, panel="", line_id=f"{name}-line", face_id=name, face_hidden=False)
     display(grid._repr_mimebundle_(), f"{name}-line", False)
 
 
-_watched: list[Grid] = []  # shown widgets, and lines they have given way to
-_AT_MOST = 50  # of them that follow what is said elsewhere, the newest
+_following: list[Grid] = []  # displayed widgets, and collapsed ones
+_MAX_FOLLOWING = 50  # how many of the newest follow feedback given elsewhere
 
 
-def _watch(grid: Grid) -> None:
-    if grid not in _watched:
-        _watched.append(grid)
-    del _watched[:-_AT_MOST]
-    if _ear not in session.global_sinks:
-        session.global_sinks.append(_ear)
+def _follow(grid: Grid) -> None:
+    if grid not in _following:
+        _following.append(grid)
+    del _following[:-_MAX_FOLLOWING]
+    if _on_event not in session.global_sinks:
+        session.global_sinks.append(_on_event)
 
 
-def _ear(event: Event) -> None:
+def _on_event(event: Event) -> None:
     if isinstance(event, Feedback):
-        for grid in tuple(_watched):
-            grid.heard(event)
+        for grid in tuple(_following):
+            grid.handle_feedback(event)
 
 
 def line_bundle(c: Comparison) -> base.Bundle:
-    """One line: what was voted, and how to come back."""
-    said = c.feedback
-    winner = next((c.labels[i] for i, w in said.labels.items() if w.startswith("✓")), "")
+    """One line: the vote, and how to reopen the comparison."""
+    feedback = c.feedback
+    winner = next((c.labels[i] for i, w in feedback.labels.items() if w.startswith("✓")), "")
     others = [name for name in c.labels if name != winner]
     if winner:
         than = f" over {', '.join(others)}" if len(others) <= 3 else f" of {len(c)}"
         words = f"You preferred {winner}{than}."
-    elif said.labels:
-        words = "A tie." if next(iter(said.labels.values())).startswith("=") else "None is good."
+    elif feedback.labels:
+        words = "You voted for a tie." if next(iter(feedback.labels.values())).startswith("=") else "You voted that none is good."
     else:
-        words = "Not voted on."
-    back = "`%fm vote --undo` takes it back. " if said.labels else "`%fm vote` votes. "
+        words = "No vote."
+    back = "`%fm vote --undo` retracts the vote. " if feedback.labels else "Vote with `%fm vote`. "
     hint = (
-        f"{back}`%fm log {c.run}` opens it again, and `.widget()` of it has the buttons."
+        f"{back}`%fm log {c.run}` reopens the comparison; its `.widget()` has the buttons."
         if c.run
-        else "The log is off: nothing could be kept."
+        else "The log is off, so nothing was stored."
     )
     text = f"{escape_terminal(words)} {hint}"
     hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
@@ -334,5 +344,5 @@ def line_bundle(c: Comparison) -> base.Bundle:
     return {"text/html": html, "text/markdown": text, "text/plain": text}, {"fmnb": {"run": c.run, "kind": "vote"}}
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return [getattr(v, "__dict__", v) for v in value] if isinstance(value, list) else getattr(value, "__dict__", value)

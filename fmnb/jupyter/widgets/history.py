@@ -1,4 +1,4 @@
-"""`fm.History()`: the log to search, to filter, and to open again. It shows; forgetting is `%fm log forget`."""
+"""`fm.History()`: search, filter and reopen runs of the log. `%fm log forget` deletes runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ...store.search import VOTES, Filter, count, find, kinds
 from ...views.footer import escape_terminal, money, seconds
 from ...views.html import BORDER, MUTED, SHADE
 from . import base
-from .answer_stream import still
+from .answer_stream import static_answer
 from .cell_source import cell_of
 from .grid import Grid
 
-BLOCK = 50  # rows that travel together
+BLOCK = 50  # rows per message
 _DAY = 86_400.0
-_AT_MOST = 10  # open at once; a cell that is run again leaves one behind each time
-_open: list[History] = []
+_MAX_OPEN = 10  # open at once; each rerun of a cell leaves one behind
+_open_widgets: list[History] = []
 
 
 class History(base.Widget):
@@ -50,10 +50,10 @@ class History(base.Widget):
     """
 
     kind = "History"
-    _esm = base.files("answer_stream", "history")["_esm"]
-    _css = base.files("answer_stream", "history")["_css"]
-    about = traitlets.Dict().tag(sync=True)  # the filter, how many runs fit, what there is to choose from
-    opened = traitlets.Dict().tag(sync=True)  # the run that is open
+    _esm = base.assets("answer_stream", "history")["_esm"]
+    _css = base.assets("answer_stream", "history")["_css"]
+    about = traitlets.Dict().tag(sync=True)  # the filter, number of matching runs, choices of the menus
+    opened = traitlets.Dict().tag(sync=True)  # the open run
 
     def __init__(
         self,
@@ -68,23 +68,23 @@ class History(base.Widget):
     ):
         super().__init__()
         self._grid: Grid | None = None
-        self._face: base.Bundle | None = None
+        self._open_view: base.Bundle | None = None
         self._kinds = kinds()
         self.filter = Filter(query, model, kind, vote, cost, None if days is None else time.time() - days * _DAY, notebook)
         self.days = days
         self.total = 0
         self._count()
-        _open.append(self)
-        session.global_sinks.append(self._ear)
-        while len(_open) > _AT_MOST:
-            _open[0].close()
+        _open_widgets.append(self)
+        session.global_sinks.append(self._on_event)
+        while len(_open_widgets) > _MAX_OPEN:
+            _open_widgets[0].close()
 
     def on_show(self) -> None:
-        """A page has drawn the widget: count again."""
+        """Count again: a page has drawn the widget."""
         self._count()
 
     def on_filter(self, filter: Mapping[str, object]) -> None:
-        """Search for something else."""
+        """Search with another filter."""
         self.days = _number("days", filter.get("days"))
         self.filter = Filter(
             query=str(filter.get("query", "")),
@@ -99,11 +99,11 @@ class History(base.Widget):
 
     def on_rows(self, start: int, version: int = 0) -> None:
         """Send a block of rows from number `start`."""
-        rows = [_told(r) for r in find(self.filter, limit=BLOCK, offset=max(0, int(start)))]
+        rows = [_row(r) for r in find(self.filter, limit=BLOCK, offset=max(0, int(start)))]
         self.send({"do": "rows", "start": start, "version": version, "rows": rows})
 
     def on_open(self, run: str) -> None:
-        """Show a run again: its prompt and answer, or a comparison with its buttons."""
+        """Show a run: its prompt and answer, or a comparison with its buttons."""
         start = next((e for e in log.events_of(run) if isinstance(e, Started)), None)
         if start is None:
             raise UsageError("No such run in the log", detail=repr(run)[:40])
@@ -113,25 +113,25 @@ class History(base.Widget):
         if start.kind == "compare":
             comparison = reopen_comparison(run)
             self._grid = Grid(comparison)
-            self._face = comparison.bundle()
-            self.opened = {"run": run, "grid": f"IPY_MODEL_{self._grid.model_id}", "html": self._face[0]["text/html"], "cell": False}
+            self._open_view = comparison.bundle()
+            self.opened = {"run": run, "grid": f"IPY_MODEL_{self._grid.model_id}", "html": self._open_view[0]["text/html"], "cell": False}
         else:
-            self._face = run_bundle(run)
-            self.opened = {"run": run, "grid": "", "html": self._face[0]["text/html"], "cell": start.request is not None}
-        self.show_face()
+            self._open_view = run_bundle(run)
+            self.opened = {"run": run, "grid": "", "html": self._open_view[0]["text/html"], "cell": start.request is not None}
+        self.update_static_view()
 
     def on_shut(self) -> None:
-        """Close the run that is open."""
+        """Close the open run."""
         if self._grid is not None:
             self._grid.close()
-        self._grid, self._face, self.opened = None, None, {}
-        self.show_face()
+        self._grid, self._open_view, self.opened = None, None, {}
+        self.update_static_view()
 
     def on_cell(self, run: str) -> None:
-        """Send the question of a run as a cell."""
+        """Send the request of a run as a cell."""
         r = log.reopen(run)
         if r.request is None:
-            raise UsageError("That run asked nothing")
+            raise UsageError("That run has no request")
         self.send({"do": "insert", "sources": [cell_of(r.request, r.requested_model)]})
 
     def _count(self) -> None:
@@ -156,43 +156,43 @@ class History(base.Widget):
             "version": self.about.get("version", 0) + 1,
         }
 
-    def _ear(self, event: Event) -> None:
-        """Something has ended, or was said: the page may want to look again."""
+    def _on_event(self, event: Event) -> None:
+        """Tell the page to reload: a run has ended, or there is new feedback."""
         if isinstance(event, (*ENDS, Feedback)):
             self.send({"do": "feedback" if isinstance(event, Feedback) else "stale"})
 
     def close(self) -> None:
-        """Close the widget; it hears no more events."""
-        if self in _open:
-            _open.remove(self)
-        if self._ear in session.global_sinks:
-            session.global_sinks.remove(self._ear)
+        """Close the widget and stop listening."""
+        if self in _open_widgets:
+            _open_widgets.remove(self)
+        if self._on_event in session.global_sinks:
+            session.global_sinks.remove(self._on_event)
         super().close()
 
-    def face(self) -> base.Bundle | None:
-        """The run that is open; the list is not kept in the notebook."""
-        if self._face is not None:
-            return self._face
-        words = "The log of this machine, to search: its list is not kept in the notebook."
-        return {"text/html": f'<p style="color:{MUTED}">{words}</p>\n', "text/plain": words}, {"fmnb": {"widget": self.kind}}
+    def static_view(self) -> base.Bundle | None:
+        """The open run; the list is not stored in the notebook."""
+        if self._open_view is not None:
+            return self._open_view
+        text = "The log of this machine. Its list of runs is not stored in the notebook."
+        return {"text/html": f'<p style="color:{MUTED}">{text}</p>\n', "text/plain": text}, {"fmnb": {"widget": self.kind}}
 
 
 def run_bundle(run: str) -> base.Bundle:
-    """A logged run as it stands in a notebook: what was said, then the answer."""
+    """A logged run for a notebook: its messages, then the answer."""
     r = log.reopen(run)
-    before = said_html(r.request) if r.request is not None else ""
+    messages = messages_html(r.request) if r.request is not None else ""
     how = "json" if r.request is not None and r.request.schema is not None else r.request.format if r.request is not None else "markdown"
-    data, metadata = still(r, how)
-    words = "\n\n".join(f"{m.role}: {escape_terminal(m.text)}" for m in r.request.messages) if r.request is not None else ""
-    return {"text/html": before + data["text/html"], "text/plain": f"{words}\n\n{data['text/plain']}".strip()}, metadata
+    data, metadata = static_answer(r, how)
+    prompt = "\n\n".join(f"{m.role}: {escape_terminal(m.text)}" for m in r.request.messages) if r.request is not None else ""
+    return {"text/html": messages + data["text/html"], "text/plain": f"{prompt}\n\n{data['text/plain']}".strip()}, metadata
 
 
-def said_html(request: Request) -> str:
-    """The messages of a request, the earlier ones folded."""
+def messages_html(request: Request) -> str:
+    """The messages of a request, the earlier ones collapsed."""
     *earlier, last = request.messages
     folded = "".join(map(_message_html, earlier))
     if folded:
-        turns = f"{len(earlier)} message{'s' if len(earlier) > 1 else ''} before"
+        turns = f"{len(earlier)} earlier message{'s' if len(earlier) > 1 else ''}"
         folded = f'<details style="color:{MUTED};font-size:12px"><summary style="cursor:pointer">{turns}</summary>{folded}</details>\n'
     return folded + _message_html(last)
 
@@ -207,7 +207,7 @@ def _message_html(m: Message) -> str:
     )
 
 
-def _told(r: Mapping[str, Any]) -> dict[str, Any]:
+def _row(r: Mapping[str, Any]) -> dict[str, Any]:
     state = _STATES.get(r["finish_reason"], r["finish_reason"])
     answers = f"{r['answers']} answers" if r["kind"] == "compare" else ""
     price = "" if r["cost"] is None else money(r["cost"]) if r["cost"] else "free"
@@ -226,13 +226,13 @@ def _told(r: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_STATES = {"stop": "", "": "", "error": "✗ failed", "cancelled": "■ stopped", "length": "cut at the token limit"}
+_STATES = {"stop": "", "": "", "error": "✗ failed", "cancelled": "■ stopped", "length": "truncated at the token limit"}
 
 
-def _number(name: str, given: Any) -> float | None:
-    if given in (None, ""):
+def _number(name: str, value: Any) -> float | None:
+    if value in (None, ""):
         return None
     try:
-        return float(given)
+        return float(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{name} is a number", detail=repr(given)[:40]) from None
+        raise UsageError(f"{name} must be a number", detail=repr(value)[:40]) from None

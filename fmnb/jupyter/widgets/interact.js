@@ -88,7 +88,7 @@ function control(c, value, moved) {
   }
   if (c.kind === "slider") {
     const shown = h("output.fm-value", {}, String(value));
-    const input = h("input", { type: "range", min: String(c.least), max: String(c.most), step: String(c.step), "aria-label": c.name });
+    const input = h("input", { type: "range", min: String(c.minimum), max: String(c.maximum), step: String(c.step), "aria-label": c.name });
     input.value = String(value);
     input.addEventListener("input", () => ((shown.textContent = String(Number(input.value))), moved()));
     return { node: field(input, shown), input, get: () => Number(input.value) };

@@ -1,4 +1,4 @@
-"""`fm.Labeler(dataset)`: rows one after the other, labelled by keyboard; every label is kept at once."""
+"""`fm.Labeler(dataset)`: label rows one by one with the keyboard; every label is stored at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ...store import feedback as signals
 from ...store import log
 from . import base
 
-_LONG = 20_000  # letters of a value that the page is sent
+_MAX_TEXT = 20_000  # characters of a value sent to the page
 
 
 class Labeler(base.Widget):
@@ -49,8 +49,8 @@ class Labeler(base.Widget):
     """
 
     kind = "Labeller"
-    _esm = base.files("labeler")["_esm"]
-    _css = base.files("labeler")["_css"]
+    _esm = base.assets("labeler")["_esm"]
+    _css = base.assets("labeler")["_css"]
     about = traitlets.Dict().tag(sync=True)
     row = traitlets.Dict().tag(sync=True)
 
@@ -66,20 +66,20 @@ class Labeler(base.Widget):
         if not isinstance(dataset, Dataset) or not len(dataset):
             raise UsageError("A labeler needs a data set with rows", detail=type(dataset).__name__, hint="fm.Dataset.from_rows(frame)")
         if len(set(choices)) < len(choices) or any(not str(c).strip() for c in choices):
-            raise UsageError("Choices are different words", detail=", ".join(map(repr, choices)))
+            raise UsageError("Choices must be different and not empty", detail=", ".join(map(repr, choices)))
         super().__init__()
         self.dataset = dataset
         self.choices = tuple(map(str, choices))
         self.annotator = annotator or _user()
         self.path = Path(path) if path is not None else Path(f"{dataset.name}.jsonl") if dataset.name else None
         self._order = labeling.labeling_order(dataset, self.annotator, evaluation)
-        self._at = 0
-        self._past: list[tuple[int, Sample]] = []
-        self._tell()
+        self._index = 0
+        self._history: list[tuple[int, Sample]] = []
+        self._push_state()
 
     @property
     def agreement(self) -> str:
-        """The agreement of the annotators in words, or why there is none.
+        """The agreement of the annotators as a sentence, or why there is none.
 
         >>> d = Dataset.from_rows([{"q": "2+2", "target": "4"}])
         >>> Labeler(d, annotator="ada").agreement
@@ -89,13 +89,13 @@ class Labeler(base.Widget):
             a = self.dataset.agreement()
         except UsageError as e:
             return e.message
-        raters = {r for s in self.dataset for r in s.extra.get("labels", {})}
-        name = "kappa" if len(raters) == 2 else "alpha"
+        annotators = {r for s in self.dataset for r in s.extra.get("labels", {})}
+        name = "kappa" if len(annotators) == 2 else "alpha"
         interval = f" ({a.low:.2f} to {a.high:.2f})" if a.low is not None and a.high is not None else ""
-        value = f"{name} {a.value:.2f}{interval}" if a.value == a.value else f"{name} cannot be told: one label throughout"
-        return f"{len(raters)} raters agree on {a.observed:.0%} of {a.n} rows, {value}"
+        value = f"{name} {a.value:.2f}{interval}" if a.value == a.value else f"{name} undefined: all labels are the same"
+        return f"{len(annotators)} annotators agree on {a.observed:.0%} of {a.n} rows, {value}"
 
-    def _tell(self) -> None:
+    def _push_state(self) -> None:
         done = sum(self.annotator in s.extra.get("labels", {}) for s in self.dataset)
         self.about = {
             "annotator": self.annotator,
@@ -104,16 +104,16 @@ class Labeler(base.Widget):
             "done": done,
             "agreement": self.agreement,
             "file": str(self.path) if self.path is not None else "",
-            "undo": bool(self._past),
+            "undo": bool(self._history),
         }
-        if self._at >= len(self._order):
+        if self._index >= len(self._order):
             self.row = {}
             return
-        s: Sample = self.dataset[self._order[self._at]]
+        s: Sample = self.dataset[self._order[self._index]]
         shown = s.target if s.target is not None else s.extra.get("answer")
         self.row = {
             "id": s.id,
-            "place": self._at + 1,
+            "place": self._index + 1,
             "values": [[k, _text(v)] for k, v in s.values.items()],
             "target": "" if shown is None else _text(shown),
             "known": s.target is not None,
@@ -124,69 +124,69 @@ class Labeler(base.Widget):
             "mine": s.extra.get("labels", {}).get(self.annotator, ""),
         }
 
-    def face(self) -> base.Bundle | None:
+    def static_view(self) -> base.Bundle | None:
         """How many rows are labeled."""
         a = self.about
-        words = f"{a['done']:,} of {a['count']:,} rows labelled by {a['annotator']}. {a['agreement']}."
+        words = f"{a['done']:,} of {a['count']:,} rows labeled by {a['annotator']}. {a['agreement']}."
         return {"text/html": f"<p>{inert(words)}</p>\n", "text/plain": words}, {}
 
-    # What the page asks for
+    # Messages from the page
 
     def on_label(self, label: str) -> None:
-        """Label the shown row, and go on."""
-        s = self._shown()
-        self._keep(s, labeling.label(self.dataset, s.id, self.annotator, label, choices=self.choices), label)
+        """Label the shown row, and continue."""
+        s = self._current_sample()
+        self._store(s, labeling.label(self.dataset, s.id, self.annotator, label, choices=self.choices), label)
 
     def on_edit(self, text: str) -> None:
-        """Replace the shown row's good answer, and go on."""
-        s = self._shown()
-        self._keep(s, labeling.edit(self.dataset, s.id, self.annotator, text), "edit", text)
+        """Replace the shown row's target, and continue."""
+        s = self._current_sample()
+        self._store(s, labeling.edit(self.dataset, s.id, self.annotator, text), "edit", text)
 
     def on_skip(self) -> None:
-        """Go on without a label; the row comes again at the end."""
-        s = self._shown()
+        """Continue without a label; the row is shown again at the end."""
+        s = self._current_sample()
         if self.annotator not in s.extra.get("labels", {}) and len(self._order) < 3 * len(self.dataset):
             self._order.append(s.id)
-        self._at += 1
-        self._tell()
-        self.show_face()
+        self._index += 1
+        self._push_state()
+        self.update_static_view()
 
     def on_undo(self) -> None:
-        """Take the last label back, and show its row."""
-        if not self._past:
-            raise UsageError("There is no label to take back")
-        self._at, before = self._past.pop()
+        """Undo the last label, and show its row."""
+        if not self._history:
+            raise UsageError("There is no label to undo")
+        self._index, before = self._history.pop()
         self.dataset = labeling.restore(self.dataset, before)
         self._save()
-        self._tell()
-        self.show_face()
+        self._push_state()
+        self.update_static_view()
 
-    def _shown(self) -> Sample:
-        if self._at >= len(self._order):
-            raise UsageError("Every row has been seen", hint="Take one back, or open the labeler anew.")
-        found: Sample = self.dataset[self._order[self._at]]
+    def _current_sample(self) -> Sample:
+        if self._index >= len(self._order):
+            raise UsageError("All rows are done", hint="Undo a label, or open the labeler again.")
+        found: Sample = self.dataset[self._order[self._index]]
         return found
 
-    def _keep(self, before: Sample, after: Dataset, word: str, text: str = "") -> None:
+    def _store(self, before: Sample, after: Dataset, word: str, text: str = "") -> None:
         earlier = self.dataset
         self.dataset = after
         try:
             self._save()
         except Exception:
-            self.dataset = earlier  # what is shown as kept is on disk
+            self.dataset = earlier  # only show what is on disk
             raise
-        self._past.append((self._at, before))
-        self._note(before, word, text)
-        self._at += 1
-        self._tell()
-        self.show_face()
+        self._history.append((self._index, before))
+        self._log_label(before, word, text)
+        self._index += 1
+        self._push_state()
+        self.update_static_view()
 
     def _save(self) -> None:
         if self.path is not None:
             self.dataset.save(self.path)
 
-    def _note(self, s: Sample, word: str, text: str) -> None:
-        """The label as an event of the runs the row came from."""
+    def _log_label(self, s: Sample, word: str, text: str) -> None:
+        """Log the label as feedback on the runs that the row came from."""
         if not log.enabled():
             return
         for run in log.names_of([str(r) for r in s.extra.get("runs", ())]):
@@ -195,7 +195,7 @@ class Labeler(base.Widget):
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONG else f"{text[:_LONG]} … ({len(text):,} letters in all)"
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} … ({len(text):,} characters in all)"
 
 
 def _user() -> str:

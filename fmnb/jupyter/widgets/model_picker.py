@@ -1,4 +1,4 @@
-"""Models for a field in which one is chosen: what fits the words typed so far, those that can be asked now first."""
+"""The models to choose from in a field: those that match the typed words, ready ones first."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from ...catalog.entries import Entry, catalog
 from ...views.footer import money
 from .answer_stream import Send
 
-MOST = 60
+MAX_MODELS = 60
 
 
-def offer(query: str, send: Send) -> None:
-    """Send {do: "models"} with what fits; looked up beside the notebook's own work, and without asking anybody."""
+def send_models(query: str, send: Send) -> None:
+    """Send {do: "models"} with matching models; looked up in the background, without network requests."""
 
-    def told(found: list[dict[str, str]] | Exception) -> None:
-        send({"do": "models", "query": query, "rows": [] if isinstance(found, Exception) else found})
+    def on_models(models: list[dict[str, str]] | Exception) -> None:
+        send({"do": "models", "query": query, "rows": [] if isinstance(models, Exception) else models})
 
-    background.in_background(lambda: fitting(query), told)
+    background.in_background(lambda: matching_models(query), on_models)
 
 
-def fitting(query: str) -> list[dict[str, str]]:
+def matching_models(query: str) -> list[dict[str, str]]:
     """Models that write text or make pictures, as {model, note}.
 
-    >>> fitting("echo")[0]
+    >>> matching_models("echo")[0]
     {'model': 'echo:', 'note': 'local, free'}
     """
-    found = [e for e in catalog(query, ask=False).entries if {"text", "image", "video"} & {*e.outputs} and not e.model.endswith("…")]
-    found.sort(key=lambda e: e.ready not in ("yes", "loaded"))
-    return [{"model": e.model, "note": _note(e)} for e in found[:MOST]]
+    entries = [e for e in catalog(query, ask=False).entries if {"text", "image", "video"} & {*e.outputs} and not e.model.endswith("…")]
+    entries.sort(key=lambda e: e.ready not in ("yes", "loaded"))
+    return [{"model": e.model, "note": _note(e)} for e in entries[:MAX_MODELS]]
 
 
 def _note(e: Entry) -> str:
-    price = "free" if e.local else "" if e.price_out is None else f"{money(e.price_out)} a million tokens out"
+    price = "free" if e.local else "" if e.price_out is None else f"{money(e.price_out)} per million output tokens"
     ready = "" if e.ready == "yes" else "in memory" if e.ready == "loaded" else e.ready
     return ", ".join(filter(None, (e.host, ready, price)))

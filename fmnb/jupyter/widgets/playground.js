@@ -48,7 +48,7 @@ function render({ model, el }) {
       if (f.kind === "texts") return label(NAMES[f.name], set(h("textarea", { rows: 1 })));
       const number = f.kind !== "text";
       const input = h("input", { type: "text", inputmode: number ? (f.kind === "whole" ? "numeric" : "decimal") : undefined, dir: "auto",
-        placeholder: f.name === "schema" ? "name, score float" : f.least !== null && f.most !== null ? `${f.least} to ${f.most}` : "default" });
+        placeholder: f.name === "schema" ? "name, score float" : f.minimum !== null && f.maximum !== null ? `${f.minimum} to ${f.maximum}` : "default" });
       return label(NAMES[f.name] ?? f.name, set(input));
     });
     paramBox.replaceChildren(...fields, label("Raw parameters (one per line)", raw));

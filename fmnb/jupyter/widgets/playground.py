@@ -1,4 +1,4 @@
-"""`fm.Playground`: a prompt, a model and its parameters to try, with what was tried before beside it."""
+"""`fm.Playground`: try a prompt, a model and its parameters, with earlier attempts beside it."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from ...views.diff import diff_html
 from ...views.footer import cost, escape_terminal, seconds
 from ...views.html import MUTED
 from . import base, model_picker
-from .answer_stream import still
-from .ask_mixin import Asking, names, weigh
+from .answer_stream import static_answer
+from .ask_mixin import AskMixin, estimate_cost, notebook_variables
 from .cell_source import cell_of
 
-_EMPTY = {"model": "", "system": "", "prompt": "", "params": {}, "raw": ""}
+_EMPTY_FORM = {"model": "", "system": "", "prompt": "", "params": {}, "raw": ""}
 
 
 @dataclass
 class Attempt:
-    """What was typed, and the call that was made of it. `number` counts from 1."""
+    """The fields as typed, and the call made from them. `number` counts from 1."""
 
     number: int
     form: Mapping[str, Any]
-    asked: PreparedCall
+    prepared: PreparedCall
     state: str = "running"
 
     @property
     def run(self) -> str:
-        """The run's id."""
-        return self.asked.call.run
+        """The id of the run."""
+        return self.prepared.call.run
 
     @property
     def label(self) -> str:
-        """What tells it from the others."""
-        return f"{self.number} · {escape_terminal(self.asked.call.target.requested_model)}"
+        """A label to distinguish attempts."""
+        return f"{self.number} · {escape_terminal(self.prepared.call.target.requested_model)}"
 
 
-class Playground(Asking):
+class Playground(AskMixin):
     """A widget to try a prompt on models, with parameters, tokens, price and earlier attempts.
 
     `{{ }}` takes values of the notebook. `responses` are the answers so far, `response` the last.
@@ -73,25 +73,25 @@ class Playground(Asking):
     """
 
     kind = "Playground"
-    _esm = base.files("answer_stream", "model_picker", "playground")["_esm"]
-    _css = base.files("answer_stream", "model_picker", "playground")["_css"]
-    form = traitlets.Dict().tag(sync=True)  # what stands in the fields; `v` grows when the kernel changes them
-    fields: Any = traitlets.List().tag(sync=True)  # the parameters the model takes
+    _esm = base.assets("answer_stream", "model_picker", "playground")["_esm"]
+    _css = base.assets("answer_stream", "model_picker", "playground")["_css"]
+    form = traitlets.Dict().tag(sync=True)  # contents of the fields; `v` increases when the kernel changes them
+    fields: Any = traitlets.List().tag(sync=True)  # the model's parameters
     attempts: Any = traitlets.List().tag(sync=True)
-    shown = traitlets.Dict().tag(sync=True)  # the run that is shown, and the one that is pinned beside it
+    shown = traitlets.Dict().tag(sync=True)  # the shown run, and the pinned one
 
     def __init__(self, model: str = "", prompt: str = "", *, system: str = "", **params: object):
         super().__init__()
-        known = {p.name for p in _EVERY}
+        known = {p.name for p in _ALL_PARAMETERS}
         if wrong := sorted(set(params) - known):
             raise UsageError("A playground has no such field", detail=wrong[0], hint=f"Fields: {', '.join(sorted(known))}.")
-        given = {n: "\n".join(v) if isinstance(v, (list, tuple)) else str(v) for n, v in params.items() if v is not None}
+        values = {n: "\n".join(v) if isinstance(v, (list, tuple)) else str(v) for n, v in params.items() if v is not None}
         self._attempts: list[Attempt] = []
-        self.form = {**_EMPTY, "model": model or default_model()[0], "system": system, "prompt": prompt, "params": given, "v": 1}
-        self._tell()
-        self._look()
+        self.form = {**_EMPTY_FORM, "model": model or default_model()[0], "system": system, "prompt": prompt, "params": values, "v": 1}
+        self._push_attempts()
+        self._update_fields()
 
-    # What a script does
+    # For scripts
 
     @property
     def responses(self) -> list[Response]:
@@ -102,7 +102,7 @@ class Playground(Asking):
         >>> [r.text for r in play.responses]
         ['hello', 'hello']
         """
-        return [a.asked.response for a in self._attempts if a.asked.response is not None]
+        return [a.prepared.response for a in self._attempts if a.prepared.response is not None]
 
     @property
     def response(self) -> Response | None:
@@ -143,13 +143,13 @@ class Playground(Asking):
         'hello'
         """
         attempt = self._add(self.prepare())
-        run_calls([attempt.asked])
-        self._ended(attempt)
-        self.show_asked(attempt.asked)
-        if attempt.asked.error is not None:
-            raise attempt.asked.error
-        assert attempt.asked.response is not None
-        return attempt.asked.response
+        run_calls([attempt.prepared])
+        self._on_end(attempt)
+        self.show_answer(attempt.prepared)
+        if attempt.prepared.error is not None:
+            raise attempt.prepared.error
+        assert attempt.prepared.response is not None
+        return attempt.prepared.response
 
     def options(self) -> Options:
         """The options in the fields that the model supports.
@@ -163,9 +163,9 @@ class Playground(Asking):
         >>> Playground("echo:", "hello", temperature=0.5).options().temperature
         0.5
         """
-        taken = {p["name"]: p["kind"] for p in self.fields}
-        given = {n: _read(n, taken[n], v) for n, v in self.form["params"].items() if n in taken and str(v).strip()}
-        return Options(system=self.form["system"] or None, params=_raw(self.form["raw"]), values=names(), **given)
+        kinds = {p["name"]: p["kind"] for p in self.fields}
+        values = {n: _parse_field(n, kinds[n], v) for n, v in self.form["params"].items() if n in kinds and str(v).strip()}
+        return Options(system=self.form["system"] or None, params=_parse_raw(self.form["raw"]), values=notebook_variables(), **values)
 
     @property
     def _prompt(self) -> str:
@@ -186,7 +186,7 @@ class Playground(Asking):
         """
         if run:
             attempt = self._attempt(run)
-            form, asked = attempt.form, attempt.asked
+            form, asked = attempt.form, attempt.prepared
         else:
             form, asked = self.form, draft(self._prompt, self.form["model"] or None, self.options())[0]
         model = form["model"] or asked.call.target.requested_model
@@ -198,91 +198,91 @@ class Playground(Asking):
             schema=" ".join(form["params"].get("schema", "").split()) if asked.spec else "",
         )
 
-    # What the page asks for
+    # Messages from the page
 
     def on_show(self) -> None:
-        """A page has drawn the widget: send what the model takes, and the tokens of the prompt."""
-        self._look()
-        self._weigh()
+        """A page has drawn the widget: send the model's parameters and the prompt's tokens."""
+        self._update_fields()
+        self._estimate_cost()
 
     def on_draft(self, form: Mapping[str, object]) -> None:
-        """The fields have changed: keep them and send tokens and price; nothing is asked or called."""
-        self._keep(form)
-        self._weigh()
+        """The fields have changed: store them and send tokens and price. No model or function is called."""
+        self._store_form(form)
+        self._estimate_cost()
 
     def on_preview(self, form: Mapping[str, object]) -> None:
-        """Fill the prompt, calls in `{{ }}` too, and show what would be sent."""
-        self._keep(form)
+        """Render the prompt, including function calls in `{{ }}`, and send the messages."""
+        self._store_form(form)
         asked = self.prepare()
         text = "\n\n".join(f"{m.role}:\n{m.text}" for m in asked.call.request.messages)
         self.send({"do": "preview", "text": escape_terminal(text)[:20_000]})
-        weigh(asked, (), lambda words: self.send({"do": "weight", **words}))
+        estimate_cost(asked, (), lambda words: self.send({"do": "weight", **words}))
 
     def on_models(self, query: str = "") -> None:
         """Send the models that fit a query."""
-        model_picker.offer(query, self.send)
+        model_picker.send_models(query, self.send)
 
     def on_run(self, form: Mapping[str, object]) -> None:
-        """Ask; the answer is one more attempt."""
-        self._keep(form)
-        self._weigh()
+        """Send the request; the answer is a new attempt."""
+        self._store_form(form)
+        self._estimate_cost()
         attempt = self._add(self.prepare())
-        self.begin(attempt.asked, lambda: self._ended(attempt))
+        self.start_call(attempt.prepared, lambda: self._on_end(attempt))
 
     def on_restore(self, run: str) -> None:
-        """Put an attempt's fields back, and show its answer."""
+        """Restore an attempt's fields, and show its answer."""
         attempt = self._attempt(run)
         self.form = {**attempt.form, "v": self.form["v"] + 1}
         self.shown = {**self.shown, "run": run}
-        self._look()
-        self._weigh()
-        self.show_face()
+        self._update_fields()
+        self._estimate_cost()
+        self.update_static_view()
 
     def on_pin(self, run: str = "") -> None:
-        """Keep an attempt in sight beside the others; an empty run ends that."""
+        """Pin an attempt beside the others; an empty run unpins it."""
         if run:
             self._attempt(run)
         self.shown = {**self.shown, "pinned": run}
-        self.show_face()
+        self.update_static_view()
 
     def on_diff(self) -> None:
-        """Send how the shown answer differs from the pinned one, word by word."""
-        one, other = (self._attempt(self.shown[k]).asked.response for k in ("pinned", "run"))
+        """Send the differences between the pinned and the shown answer, by word."""
+        one, other = (self._attempt(self.shown[k]).prepared.response for k in ("pinned", "run"))
         if one is None or other is None:
-            raise UsageError("The answer is not there yet", hint="Wait until it has ended.")
+            raise UsageError("The answer is not complete yet", hint="Wait until it has ended.")
         self.send({"do": "diff", "run": self.shown["run"], "html": diff_html(one.text, other.text)})
 
     def on_cell(self, run: str = "", form: Mapping[str, object] | None = None) -> None:
-        """Send the cell that asks the same."""
+        """Send the cell that sends the same request."""
         if form is not None:
-            self._keep(form)
+            self._store_form(form)
         self.send({"do": "insert", "sources": [self.source(run)]})
 
-    def _keep(self, form: Mapping[str, object]) -> None:
-        """Take the fields over; what is no text where text belongs is left out."""
+    def _store_form(self, form: Mapping[str, object]) -> None:
+        """Store the fields; values that are not text are left out."""
         before = self.form["model"]
         texts = {k: str(form.get(k, self.form[k])) for k in ("model", "system", "prompt", "raw")}
         params = form.get("params")
         given = {str(k): str(v) for k, v in params.items()} if isinstance(params, dict) else self.form["params"]
         self.form = {**texts, "params": given, "v": self.form["v"]}
         if texts["model"] != before:
-            self._look()
+            self._update_fields()
 
-    def _look(self) -> None:
-        """Which parameters the model takes."""
+    def _update_fields(self) -> None:
+        """Update the fields to the parameters of the model."""
         try:
-            found = parameters(target_for(self.form["model"] or None, names()))
-        except FmnbError:  # a name that is still being typed; `_weigh` says what is wrong with it
-            found = _EVERY[:5]
-        self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "least": p.minimum, "most": p.maximum} for p in found]
+            found = parameters(target_for(self.form["model"] or None, notebook_variables()))
+        except FmnbError:  # an incomplete name; `_estimate_cost` shows the error
+            found = _ALL_PARAMETERS[:5]
+        self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "minimum": p.minimum, "maximum": p.maximum} for p in found]
 
-    def _weigh(self) -> None:
+    def _estimate_cost(self) -> None:
         try:
             asked, waiting = draft(self._prompt, self.form["model"] or None, self.options())
         except FmnbError as e:
-            self.send({"do": "weight", "problem": base.problem_of(e) if self._prompt.strip() else ""})
+            self.send({"do": "weight", "problem": base.error_lines(e) if self._prompt.strip() else ""})
             return
-        weigh(asked, waiting, lambda words: self.send({"do": "weight", **words}))
+        estimate_cost(asked, waiting, lambda words: self.send({"do": "weight", **words}))
 
     def _attempt(self, run: str) -> Attempt:
         for a in self._attempts:
@@ -293,60 +293,60 @@ class Playground(Asking):
     def _add(self, asked: PreparedCall) -> Attempt:
         attempt = Attempt(len(self._attempts) + 1, self.form, asked)
         self._attempts.append(attempt)
-        self._tell()
+        self._push_attempts()
         self.shown = {**self.shown, "run": attempt.run}
         return attempt
 
-    def _ended(self, attempt: Attempt) -> None:
-        attempt.state = "failed" if attempt.asked.error else "finished"
-        self._tell()
-        self.show_face()
+    def _on_end(self, attempt: Attempt) -> None:
+        attempt.state = "failed" if attempt.prepared.error else "finished"
+        self._push_attempts()
+        self.update_static_view()
 
-    def _tell(self) -> None:
-        self.attempts = [_told(a) for a in self._attempts]
+    def _push_attempts(self) -> None:
+        self.attempts = [_attempt_row(a) for a in self._attempts]
         if not self.shown:
             self.shown = {"run": "", "pinned": ""}
 
-    def face(self) -> base.Bundle | None:
-        """The shown attempt with its prompts and its answer; beside it the pinned one."""
+    def static_view(self) -> base.Bundle | None:
+        """The shown attempt with its prompts and its answer, beside the pinned one."""
         found = [self._attempt(run) for run in dict.fromkeys((self.shown["pinned"], self.shown["run"])) if run]
-        done = [a for a in found if a.asked.response is not None]
+        done = [a for a in found if a.prepared.response is not None]
         if not done:
             return {
-                "text/html": f'<p style="color:{MUTED}">A playground; nothing has been asked yet.</p>\n',
+                "text/html": f'<p style="color:{MUTED}">An empty playground.</p>\n',
                 "text/plain": "Playground",
             }, {}
         form = done[-1].form
-        said = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
-        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(escape_terminal(said))}</p>\n'
+        prompt = "\n\n".join(filter(None, (form["system"].strip(), form["prompt"].strip())))
+        head = f'<p style="white-space:pre-wrap;overflow-wrap:anywhere;color:{MUTED};margin:.2em 0" dir="auto">{inert(escape_terminal(prompt))}</p>\n'
         if len(done) == 1:
-            r, how = done[0].asked.response, display_format(done[0].asked)
+            r, how = done[0].prepared.response, display_format(done[0].prepared)
             assert r is not None
-            data, metadata = still(r, how)
+            data, metadata = static_answer(r, how)
         else:
             labels = [a.label for a in done]
-            responses = [a.asked.response for a in done if a.asked.response is not None]
+            responses = [a.prepared.response for a in done if a.prepared.response is not None]
             data, metadata = columns_bundle(
-                responses, labels, layout([{"model": n} for n in labels], labels), format=display_format(done[0].asked)
+                responses, labels, layout([{"model": n} for n in labels], labels), format=display_format(done[0].prepared)
             )
-        return {"text/html": head + data["text/html"], "text/plain": f"{escape_terminal(said)}\n\n{data['text/plain']}"}, metadata
+        return {"text/html": head + data["text/html"], "text/plain": f"{escape_terminal(prompt)}\n\n{data['text/plain']}"}, metadata
 
     def __repr__(self) -> str:
-        return f"Playground({self.form['model'] or 'the model in force'!r}, {len(self._attempts)} attempts)"
+        return f"Playground({self.form['model'] or 'default model'!r}, {len(self._attempts)} attempts)"
 
 
-_EVERY: tuple[Parameter, ...] = parameters(target_for("echo:")) + tuple(Parameter(n, "choice") for n in ("api", "quant", "dtype"))
+_ALL_PARAMETERS: tuple[Parameter, ...] = parameters(target_for("echo:")) + tuple(Parameter(n, "choice") for n in ("api", "quant", "dtype"))
 
 
-def _told(a: Attempt) -> dict[str, Any]:
-    r = a.asked.response
-    note = "asking …" if r is None else " · ".join(filter(None, (_state(r), seconds(r.seconds), cost(r) if not r.error else "")))
-    said = " ".join(a.form["prompt"].split())
+def _attempt_row(a: Attempt) -> dict[str, Any]:
+    r = a.prepared.response
+    note = "waiting …" if r is None else " · ".join(filter(None, (_state(r), seconds(r.seconds), cost(r) if not r.error else "")))
+    prompt = " ".join(a.form["prompt"].split())
     params = ", ".join(f"{n} {v}" for n, v in a.form["params"].items() if str(v).strip() and n in ("temperature", "max_tokens", "seed"))
     return {
         "run": a.run,
         "label": a.label,
-        "prompt": said[:120],
+        "prompt": prompt[:120],
         "params": params,
         "note": note,
         "lost": list(r.not_applied) if r is not None else [],
@@ -357,8 +357,8 @@ def _state(r: Response) -> str:
     return "failed" if r.error else "stopped" if r.finish_reason == "cancelled" else ""
 
 
-def _read(name: str, kind: str, text: Any) -> Any:
-    """A field's text as the option takes it."""
+def _parse_field(name: str, kind: str, text: Any) -> Any:
+    """A field's text as the value of its option."""
     text = str(text).strip()
     if kind == "texts":
         return [line for line in text.split("\n") if line]
@@ -366,19 +366,19 @@ def _read(name: str, kind: str, text: Any) -> Any:
         try:
             return float(text) if kind == "number" else int(text)
         except ValueError:
-            raise UsageError(f"{name} is a {'number' if kind == 'number' else 'whole number'}", detail=repr(text)) from None
+            raise UsageError(f"{name} must be a {'number' if kind == 'number' else 'whole number'}", detail=repr(text)) from None
     return text
 
 
-def _raw(text: str) -> dict[str, Any]:
-    """Lines of name=value as raw parameters; a value is read as JSON where it is JSON."""
-    found: dict[str, Any] = {}
+def _parse_raw(text: str) -> dict[str, Any]:
+    """Lines of name=value as raw parameters; values are parsed as JSON if possible."""
+    params: dict[str, Any] = {}
     for line in filter(None, map(str.strip, text.split("\n"))):
         name, equals, value = line.partition("=")
         if not equals or not name.strip():
-            raise UsageError("A raw parameter is name=value", detail=line[:80], hint="One a line, such as top_p=0.9.")
+            raise UsageError("A raw parameter must be name=value", detail=line[:80], hint="Write one per line, such as top_p=0.9.")
         try:
-            found[name.strip()] = json.loads(value)
+            params[name.strip()] = json.loads(value)
         except ValueError:
-            found[name.strip()] = value.strip()
-    return found
+            params[name.strip()] = value.strip()
+    return params

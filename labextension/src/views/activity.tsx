@@ -3,7 +3,7 @@
 import { UseSignal } from '@jupyterlab/ui-components';
 import React from 'react';
 import { newer, isActive, fromRow, type Run } from '../fold';
-import type { RunRow, Spent } from '../types';
+import type { RunRow, Spending } from '../types';
 import { ago, count, dollars } from '../format';
 import { RunLine } from './runs';
 import type { ViewProps } from './props';
@@ -107,7 +107,7 @@ function Budget({ model, trans }: ViewProps): JSX.Element | null {
   );
 }
 
-function spent(s: Spent, trans: ViewProps['trans']): string {
+function spent(s: Spending, trans: ViewProps['trans']): string {
   const unknown = s.unknown ? `, ${trans._n('%1 with unknown price', '%1 with unknown price', s.unknown)}` : '';
   const calls = trans._n('%1 call', '%1 calls', s.calls);
   return `${calls}, ${trans.__('%1 in, %2 out', count(s.input_tokens), count(s.output_tokens))}, ${dollars(s.cost)}${unknown}`;

@@ -12,8 +12,8 @@ export function Keys(props: ViewProps): JSX.Element {
   const keys = model.data.keys;
   const state = model.kernels.of(model.notebook)?.state;
   const otherHost = model.about && state?.host && state.host !== model.about.host;
-  const found = keys?.filter(k => k.found) ?? [];
-  const others = keys?.filter(k => !k.found) ?? [];
+  const found = keys?.filter(k => k.source) ?? [];
+  const others = keys?.filter(k => !k.source) ?? [];
   return (
     <div className="fmnb-Scroll">
       <p className="fmnb-Secondary fmnb-Intro">
@@ -62,7 +62,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
           </span>
         ) : (
           <>
-            {state.found && (
+            {state.source && (
               <button
                 className="fmnb-Small"
                 disabled={test === 'testing'}
@@ -88,7 +88,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
         {state.locked || keySource(state, trans)}
       </div>
       {test && test !== 'testing' && (
-        <p className={test.good ? 'fmnb-Success' : 'fmnb-Warning'} role="status">
+        <p className={test.ok ? 'fmnb-Success' : 'fmnb-Warning'} role="status">
           {test.message}. {test.hint}
         </p>
       )}
@@ -117,11 +117,11 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
 /** Where the key comes from and which hosts get it; without a key, the variables that are read. */
 function keySource(state: KeyState, trans: ViewProps['trans']): string {
   const hosts = state.hosts.join(', ');
-  if (!state.found) {
+  if (!state.source) {
     return trans.__('reads %1', state.variables.join(trans.__(' or ')));
   }
-  const found = state.variables.includes(state.found) ? trans.__('environment variable %1', state.found) : state.found;
-  return trans.__('from %1, sent to %2', found, hosts) + (state.stored && found !== state.found ? trans.__('; another key is stored') : '');
+  const found = state.variables.includes(state.source) ? trans.__('environment variable %1', state.source) : state.source;
+  return trans.__('from %1, sent to %2', found, hosts) + (state.stored && found !== state.source ? trans.__('; another key is stored') : '');
 }
 
 async function remove(model: ViewProps['model'], trans: ViewProps['trans'], state: KeyState): Promise<void> {

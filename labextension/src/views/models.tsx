@@ -238,12 +238,12 @@ function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened
       entries.forEach((entry, i) => add({ kind: 'model', key: entry.model, height: tall, entry, at: i + 1, of: entries.length }));
     }
   }
-  const { hub, hubLoading: hubBusy, hubError: hubTrouble, query } = catalog;
+  const { hub, hubLoading: hubBusy, hubError: hubProblem, query } = catalog;
   if (query.trim() && model.about) {
-    const note = hubBusy ? trans.__('searching…') : hubTrouble ? trans.__('no response') : '';
+    const note = hubBusy ? trans.__('searching…') : hubProblem ? trans.__('no response') : '';
     if (group('hub', trans.__('Hugging Face hub'), hub.length, note)) {
-      if (hubTrouble && !hubBusy) {
-        rows.push({ kind: 'note', key: 'hub note', height: tall, text: hubTrouble });
+      if (hubProblem && !hubBusy) {
+        rows.push({ kind: 'note', key: 'hub note', height: tall, text: hubProblem });
       }
       hub.forEach((found, i) => add({ kind: 'hub', key: `hub ${found.source}`, height: tall, found, at: i + 1, of: hub.length }));
     }

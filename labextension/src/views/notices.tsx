@@ -1,7 +1,7 @@
 /** Notices about the panel: no server extension, version mismatch, the last error. */
 
 import React from 'react';
-import type { Trouble } from '../types';
+import type { ErrorBody } from '../types';
 import type { ViewProps } from './props';
 
 export function Notices({ model, trans }: ViewProps): JSX.Element {
@@ -28,7 +28,7 @@ export function Notices({ model, trans }: ViewProps): JSX.Element {
 }
 
 /** An error as text: what happened, the evidence, the next step. */
-export function Notice(props: { error: Trouble; kind: 'info' | 'error'; children?: React.ReactNode }): JSX.Element {
+export function Notice(props: { error: ErrorBody; kind: 'info' | 'error'; children?: React.ReactNode }): JSX.Element {
   const { message, detail, hint } = props.error;
   return (
     <div className={`fmnb-Notice fmnb-mod-${props.kind}`} role={props.kind === 'error' ? 'alert' : 'note'}>

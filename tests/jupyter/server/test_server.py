@@ -34,7 +34,7 @@ def test_the_catalogue_is_that_of_cells(jupyter):
 
 def test_a_key_goes_in_and_never_comes_out(jupyter):
     answer = jupyter("PUT", "keys/openai", {"key": SECRET})
-    assert answer.status == 200 and answer.body["stored"] and answer.body["found"] == "file" and SECRET not in answer.text
+    assert answer.status == 200 and answer.body["stored"] and answer.body["source"] == "file" and SECRET not in answer.text
     for path in ("keys", "models", "about", "activity"):
         assert SECRET not in jupyter("GET", path).text
     assert jupyter("GET", "keys/openai").status in (400, 405)
@@ -42,7 +42,7 @@ def test_a_key_goes_in_and_never_comes_out(jupyter):
     assert entries[0]["ready"] == "yes"
     assert SECRET not in jupyter.logged()
     gone = jupyter("DELETE", "keys/openai")
-    assert not gone.body["stored"] and not gone.body["found"]
+    assert not gone.body["stored"] and not gone.body["source"]
     assert SECRET not in (jupyter.home / "keys.json").read_text() if (jupyter.home / "keys.json").exists() else True
 
 
@@ -62,10 +62,10 @@ def test_a_key_is_tried_with_one_cheap_call(tmp_path):
         running, process = start(tmp_path, SHOP_KEY="good", SHUT_KEY="bad-key-777")
         try:
             good = running("POST", "keys/shop/test", {})
-            assert good.body["good"] and good.body["message"].startswith("plain answered in")
+            assert good.body["ok"] and good.body["message"].startswith("plain answered in")
             assert len(service.requests) == 1 and service.requests[0].body["max_tokens"] == 16
             bad = running("POST", "keys/shut/test", {})
-            assert not bad.body["good"] and bad.body["hint"] and "bad-key-777" not in bad.text + running.logged()
+            assert not bad.body["ok"] and bad.body["hint"] and "bad-key-777" not in bad.text + running.logged()
         finally:
             end(process)
 
@@ -215,7 +215,7 @@ def test_a_hub_that_hangs_costs_a_question_and_nothing_else(tmp_path):
                 assert running("GET", "about").status == 200 and not said
             asking.join(60)
             held[0].close()
-            assert said and said[0]["models"] == [] and "did not answer" in said[0]["trouble"]
+            assert said and said[0]["models"] == [] and "did not answer" in said[0]["error"]
         finally:
             end(process)
 
@@ -223,7 +223,7 @@ def test_a_hub_that_hangs_costs_a_question_and_nothing_else(tmp_path):
 def test_offline_is_said_at_once(tmp_path):
     running, process = start(tmp_path, HF_HUB_OFFLINE="1")
     try:
-        assert running("GET", "hub?q=x").body["trouble"].startswith("offline") and running("GET", "about").body["offline"]
+        assert running("GET", "hub?q=x").body["error"].startswith("offline") and running("GET", "about").body["offline"]
     finally:
         end(process)
 

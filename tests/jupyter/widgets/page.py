@@ -27,7 +27,7 @@ class Page:
     def do(self, what: str, **more: Any) -> list[dict[str, Any]]:
         """Say something, and give what came back."""
         before = len(self.said)
-        self.widget._hear(None, {"do": what, **more}, [])
+        self.widget._on_page_message(None, {"do": what, **more}, [])
         return self.said[before:]
 
     def last(self, do: str) -> dict[str, Any]:

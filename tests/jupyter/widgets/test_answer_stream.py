@@ -7,7 +7,7 @@ from fmnb.calls.call import Options
 from fmnb.calls.prepare import prepare
 from fmnb.core.events import EventStamper, Finished, Started, TextDelta
 from fmnb.core.response import Response
-from fmnb.jupyter.widgets.answer_stream import Answer, still, whole_of
+from fmnb.jupyter.widgets.answer_stream import AnswerStream, complete_message, static_answer
 from fmnb.views.html import render
 from tests.views.hostile import HOSTILE
 
@@ -21,7 +21,7 @@ class Clock:
 
 def streamed(text, size=7):
     said, clock = [], Clock()
-    answer = Answer("r", said.append, clock=clock)
+    answer = AnswerStream("r", said.append, clock=clock)
     stamp = EventStamper("r")
     answer(stamp(Started(model="echo:")))
     for i in range(0, len(text), size):
@@ -54,20 +54,20 @@ def test_a_block_that_is_closed_travels_once():
 
 def test_a_page_that_came_late_gets_everything():
     said, clock = [], Clock()
-    answer = Answer("r", said.append, clock=clock)
+    answer = AnswerStream("r", said.append, clock=clock)
     stamp = EventStamper("r")
-    assert answer.whole() == {}
+    assert answer.full_message() == {}
     answer(stamp(Started(model="echo:")))
     clock.now += 1.0
     answer(stamp(TextDelta(text="first\n\nsecond\n\nthird")))
-    whole = answer.whole()
+    whole = answer.full_message()
     assert whole["from"] == 0 and whole["add"] + whole["tail"] == render("first\n\nsecond\n\nthird")
     assert whole["n"] == said[-1]["n"]
 
 
 def test_what_is_held_back_is_drawn_by_a_tick():
     said, clock = [], Clock()
-    answer = Answer("r", said.append, clock=clock)
+    answer = AnswerStream("r", said.append, clock=clock)
     stamp = EventStamper("r")
     answer(stamp(Started(model="echo:")))
     answer(stamp(TextDelta(text="held")))
@@ -81,9 +81,9 @@ def test_what_is_held_back_is_drawn_by_a_tick():
 def test_a_failure_is_said_with_what_came_before_it():
     asked = prepare("one two three four", "echo:fail=cut", Options())
     said = []
-    calls_run.run_calls([asked], [Answer(asked.call.run, said.append)])
+    calls_run.run_calls([asked], [AnswerStream(asked.call.run, said.append)])
     assert said[-1]["state"] == "failed" and "ended the connection" in said[-1]["end"] and "one" in together(said)
-    assert whole_of(asked.response)["state"] == "failed"
+    assert complete_message(asked.response)["state"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_a_failure_is_said_with_what_came_before_it():
     [("cancelled", None, "stopped; 5 characters kept"), ("error", {"message": "It broke"}, "It broke"), ("stop", None, "echo:")],
 )
 def test_what_stands_without_a_kernel_says_why_it_is_not_whole(finish, error, words):
-    html = still(Response("hello", model="echo:", finish_reason=finish, error=error))[0]["text/html"]
+    html = static_answer(Response("hello", model="echo:", finish_reason=finish, error=error))[0]["text/html"]
     assert "hello" in html and words in html and ("stopped" in html) is (finish == "cancelled")

@@ -8,7 +8,7 @@ import fmnb as fm
 from fmnb.chat.chat import Chat
 from fmnb.core.types import File
 from fmnb.jupyter.magics.options import parse
-from fmnb.jupyter.widgets.chat import Talk
+from fmnb.jupyter.widgets.chat import ChatWidget
 from tests.jupyter.widgets.page import Page, put
 from tests.views.hostile import HOSTILE
 
@@ -29,7 +29,7 @@ def test_what_is_said_is_answered_and_kept(talk):
     talk.do("send", text="and again")
     assert texts(talk) == ["hello", "and again"] and talk.widget.chat.turns == 2
     assert "and again" in talk.text(talk.widget.turns[1]["run"])
-    data, metadata = talk.widget.face()
+    data, metadata = talk.widget.static_view()
     assert data["text/html"].index("hello") < data["text/html"].index("and again") and len(metadata["fmnb"]["runs"]) == 2
 
 
@@ -61,7 +61,7 @@ def test_a_failure_leaves_the_conversation_and_can_be_tried_again_or_put_aside(t
     talk.do("edit", turn=0, text="five six seven eight")
     assert texts(talk) == ["five six seven eight"] and talk.widget.turns[0]["pending"]
     assert talk.widget.chat.messages[-1].text == "one two three four" and talk.last("answer")["state"] == "failed"
-    assert "ended the connection" in talk.widget.face()[0]["text/html"]
+    assert "ended the connection" in talk.widget.static_view()[0]["text/html"]
     talk.do("again", turn=0)
     assert talk.widget.turns[0]["pending"]
     talk.do("dismiss")
@@ -134,14 +134,14 @@ def test_a_conversation_is_written_with_its_branches_and_read_again(talk, tmp_pa
     talk.do("edit", turn=0, text="uno")
     talk.do("export", path=str(tmp_path / "talk.json"))
     assert len(json.loads((tmp_path / "talk.json").read_text())["branches"]) == 2
-    again = Page(Talk(Chat.load(tmp_path / "talk.json")))
+    again = Page(ChatWidget(Chat.load(tmp_path / "talk.json")))
     assert texts(again) == ["uno"] and again.widget.turns[0]["branches"] == [0, 1]
     assert "uno" in again.do("whole", run=again.widget.turns[0]["run"])[0]["add"]
     again.do("switch", branch=0)
     assert texts(again) == ["one"]
-    assert "-s 'Be kind.'" in again.widget.sources()[0] or "Be kind." in again.widget.sources()[0]
+    assert "-s 'Be kind.'" in again.widget.to_cells()[0] or "Be kind." in again.widget.to_cells()[0]
     talk.do("export", path=str(tmp_path / "talk.json"))
-    assert "file of that name" in talk.widget.error
+    assert "A file with that name exists" in talk.widget.error
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_conversation_is_written_with_its_branches_and_read_again(talk, tmp_pa
 )
 def test_what_cannot_be_is_said_and_nothing_is_lost(talk, what):
     talk.do("send", text="kept")
-    talk.widget._hear(None, what, [])
+    talk.widget._on_page_message(None, what, [])
     assert talk.widget.error and texts(talk) == ["kept"]
 
 
@@ -170,7 +170,7 @@ def test_what_was_typed_is_taken_only_when_it_can_be_sent(talk):
 @pytest.mark.parametrize("text", HOSTILE[::7])
 def test_a_hostile_turn_is_text(talk, text):
     talk.do("send", text=text)
-    html = talk.text(talk.widget.turns[0]["run"]) + talk.widget.face()[0]["text/html"]
+    html = talk.text(talk.widget.turns[0]["run"]) + talk.widget.static_view()[0]["text/html"]
     for bad in ("<script", "<img src=x", "<iframe src", 'href="javascript'):
         assert bad not in html.lower()
 

@@ -29,11 +29,11 @@ class Page:
         grid.send = lambda content, buffers=None: self.sent.append(content)
 
     def __call__(self, do, **what):
-        self.grid._hear(None, {"do": do, **what}, [])
+        self.grid._on_page_message(None, {"do": do, **what}, [])
         assert not self.grid.error, self.grid.error
 
     def fails(self, do, **what) -> str:
-        self.grid._hear(None, {"do": do, **what}, [])
+        self.grid._on_page_message(None, {"do": do, **what}, [])
         return self.grid.error
 
     def last(self, do):
@@ -55,7 +55,7 @@ def test_a_vote_is_an_event_at_once_and_the_widget_says_so(c):
 
 
 def test_in_a_cell_the_widget_gives_way_to_one_line_once_voted(c):
-    page = open_page(c, panel="", line_id="x-line", face_id="x", face_hidden=False)
+    page = open_page(c, panel="", line_id="x-line", static_id="x", static_hidden=False)
     page("vote", choice=0)
     line = page.last("line")["data"]
     assert "You preferred echo: over echo:think" in line["text/plain"] and c.run in line["text/html"]
@@ -86,19 +86,19 @@ def test_every_widget_of_a_comparison_follows_its_votes(c):
     first, second = open_page(c), open_page(c)
     second("vote", choice=1)
     assert first.grid.feedback["won"] == second.grid.feedback["won"] == {"0": 1}
-    assert "✓ preferred" in first.grid.face()[0]["text/html"]
+    assert "✓ preferred" in first.grid.static_view()[0]["text/html"]
 
 
 def test_a_vote_by_a_line_closes_the_widget_too_and_its_line_follows_when_it_is_taken_back(c, monkeypatch):
     shown = {}
     monkeypatch.setattr("fmnb.jupyter.widgets.grid.display", lambda bundle, name, update: shown.update({name: bundle[0]["text/plain"]}))
-    open_page(c, panel="", line_id="x-line", face_id="x", face_hidden=False)
+    open_page(c, panel="", line_id="x-line", static_id="x", static_hidden=False)
     fm.vote(c, "right")
     assert shown["x-line"].startswith("You preferred echo:think over echo:.")
     fm.vote(c, "tie")
-    assert shown["x-line"].startswith("A tie.")
+    assert shown["x-line"].startswith("You voted for a tie.")
     fm.retract(c)
-    assert shown["x-line"].startswith("Not voted on.")
+    assert shown["x-line"].startswith("No vote.")
 
 
 def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
@@ -110,7 +110,7 @@ def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
         return grid
 
     view = GridStream(
-        ["r1", "r2"], [{"model": "echo:"}, {"model": "echo:think"}], [1, 0], blind=True, make=make, show=lambda *a: shown.append(a[0])
+        ["r1", "r2"], [{"model": "echo:"}, {"model": "echo:think"}], [1, 0], blind=True, make_grid=make, show=lambda *a: shown.append(a[0])
     )
     for event in (
         Started(run="r1"),
@@ -121,7 +121,7 @@ def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
         Cancelled(run="r1", n=4),
         Cancelled(run="r2", n=2),
     ):
-        view._drawn = -1e9
+        view._last_draw = -1e9
         view(event)
     told = json.dumps([sent, shown, view.grid.about])
     assert "waiting" in told and "retrying" in told
@@ -133,7 +133,7 @@ def test_the_page_learns_no_name_of_a_blind_comparison():
     page = open_page(c)
     for view in ("rendered", "raw", "data", "diff"):
         page("rows", view=view)
-    told = json.dumps([page.grid.about, page.grid.feedback, page.sent, page.grid.face()])
+    told = json.dumps([page.grid.about, page.grid.feedback, page.sent, page.grid.static_view()])
     assert "echo" not in told and page.grid.about["hidden"]
     for what in ("use", "chat", "cell"):
         assert "Vote first" in page.fails(what, at=0)
@@ -149,7 +149,7 @@ def test_views_show_the_answers_each_their_way(c):
     assert set(page.last("rows")["cells"]) == {"0", "1"} and "<pre" in page.last("rows")["cells"]["0"]
     page("rows", view="diff", base_at=1)
     cells = page.last("rows")["cells"]
-    assert "the same words" in cells["0"] and "compared with this one" in cells["1"]
+    assert "the same words" in cells["0"] and "base of the comparison" in cells["1"]
     s = fm.compare("x", ["echo:", "echo:think"], schema="name, age int")
     page = open_page(s)
     page("rows", view="data")
@@ -185,7 +185,7 @@ def test_a_page_that_asks_for_what_is_not_there_is_told_so(c, what):
 def test_unknown_orders_and_private_names_do_nothing(c):
     page = open_page(c)
     for do in ("", "_hear", "close_all", "__init__", None):
-        page.grid._hear(None, {"do": do}, [])
+        page.grid._on_page_message(None, {"do": do}, [])
     assert page.sent == [] and page.grid.error == ""
 
 
@@ -196,7 +196,7 @@ def test_with_the_log_off_the_views_work_and_a_vote_says_why():
         assert not page.grid.about["logged"]
         page("rows", view="raw")
         assert "log was off" in page.fails("vote", choice=0)
-        assert "nothing could be kept" in line_bundle(page.grid.comparison)[0]["text/plain"]
+        assert "nothing was stored" in line_bundle(page.grid.comparison)[0]["text/plain"]
     finally:
         log.set_enabled(True)
 

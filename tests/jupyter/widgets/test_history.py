@@ -85,11 +85,11 @@ def test_a_run_is_opened_again_with_what_was_asked():
     page.do("open", run=r.run)
     html = page.widget.opened["html"]
     assert "Be kind." in html and "<strong>this</strong>" in html and page.widget.opened["cell"]
-    assert page.widget.face()[0]["text/html"] == html
+    assert page.widget.static_view()[0]["text/html"] == html
     (said,) = page.do("cell", run=r.run)
     assert said["sources"] == ["%%fm echo:think -s 'Be kind.'\nwhat is **this**?"]
     page.do("shut")
-    assert page.widget.opened == {} and "what is" not in page.widget.face()[0]["text/html"]
+    assert page.widget.opened == {} and "what is" not in page.widget.static_view()[0]["text/html"]
 
 
 def test_a_comparison_opens_with_its_buttons(asked):
@@ -107,7 +107,7 @@ def test_a_run_that_is_not_there_is_said():
 
 
 def test_the_notebook_keeps_no_list_of_what_other_notebooks_asked(asked):
-    assert "tea" not in str(History().face())
+    assert "tea" not in str(History().static_view())
 
 
 def test_a_page_is_told_when_there_is_more():

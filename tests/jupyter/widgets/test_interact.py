@@ -63,7 +63,7 @@ def test_asking_streams_the_answer_and_keeps_it(monkeypatch):
     run = ask.widget.now["run"]
     assert "Say no" in ask.text(run) and ask.last("answer")["state"] == "finished"
     assert ask.widget.response.text == "Say no" and ask.widget.now["values"] == {"what": 1}
-    data, metadata = ask.widget.face()
+    data, metadata = ask.widget.static_view()
     assert "Say no" in data["text/html"] and "what = no" in data["text/plain"] and metadata["fmnb"]["run"] == run
 
 
@@ -87,7 +87,7 @@ def test_a_name_that_is_not_there_is_said_before_anything_is_asked():
 def test_a_page_cannot_set_what_a_control_does_not_offer(values):
     ask = Page(Interact("{{ what }} {{ n }}", "echo:", what=["a", "b"], n=(0, 3)))
     ask.do("ask", values=values)
-    assert "cannot be that" in ask.widget.error and ask.widget.response is None
+    assert "cannot have this value" in ask.widget.error and ask.widget.response is None
 
 
 def test_an_answer_in_the_cache_is_there_at_once():
@@ -102,7 +102,7 @@ def test_a_call_that_fails_raises_in_a_script_and_is_shown_on_a_page():
         Interact("one two", "echo:fail=cut")()
     ask = Page(Interact("one two", "echo:fail=cut"))
     ask.do("ask", values={})
-    assert ask.last("answer")["state"] == "failed" and "ended the connection" in ask.widget.face()[0]["text/html"]
+    assert ask.last("answer")["state"] == "failed" and "ended the connection" in ask.widget.static_view()[0]["text/html"]
 
 
 def test_a_word_the_widget_does_not_know_does_nothing():

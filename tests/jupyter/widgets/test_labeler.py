@@ -49,7 +49,7 @@ def test_the_most_telling_rows_come_first_and_every_label_is_on_disk(rows, tmp_p
     page.do("label", label="accept")
     assert page.widget.row == {} and page.widget.about["done"] == 4
     page.do("label", label="accept")
-    assert "Every row has been seen" in page.widget.error
+    assert "All rows are done" in page.widget.error
 
 
 def test_a_label_can_be_taken_back(rows, tmp_path):
@@ -60,7 +60,7 @@ def test_a_label_can_be_taken_back(rows, tmp_path):
     assert shown(page) == "2" and Dataset.load(tmp_path / "r.jsonl")["2"].target == "perhaps"
     page.do("undo")
     page.do("undo")
-    assert "no label to take back" in page.widget.error and page.widget.dataset.version == rows.version
+    assert "no label to undo" in page.widget.error and page.widget.dataset.version == rows.version
 
 
 def test_choices_by_several_raters_and_their_agreement(tmp_path):
@@ -74,7 +74,7 @@ def test_choices_by_several_raters_and_their_agreement(tmp_path):
         d = Dataset.load(path)
     targets = {s.values["q"]: s.target for s in d}
     assert (targets["row 1"], targets["row 2"], targets["row 0"]) == ("red", "blue", "blue"), "one against one leaves it as it was"
-    assert page.widget.about["agreement"].startswith("2 raters agree on 92% of 12 rows, kappa 0.8")
+    assert page.widget.about["agreement"].startswith("2 annotators agree on 92% of 12 rows, kappa 0.8")
     page.do("label", label="green")
     assert page.widget.error
 
@@ -112,14 +112,14 @@ def test_what_is_no_data_set_is_refused():
     for bad in ([], Dataset(())):
         with pytest.raises(UsageError, match="needs a data set"):
             Labeler(bad)
-    with pytest.raises(UsageError, match="different words"):
+    with pytest.raises(UsageError, match="must be different"):
         Labeler(Dataset((Sample("1", {"q": 1}),)), choices=["a", "a"])
 
 
 def test_its_face_says_how_far_it_is(rows, tmp_path):
     page = Page(Labeler(rows, annotator="<b>", path=tmp_path / "r.jsonl"))
     page.do("label", label="accept")
-    assert "1 of 4 rows labelled by &lt;b&gt;" in page.widget.face()[0]["text/html"]
+    assert "1 of 4 rows labeled by &lt;b&gt;" in page.widget.static_view()[0]["text/html"]
 
 
 def test_the_reports_rows_events_and_filters():
@@ -143,5 +143,5 @@ def test_the_reports_rows_events_and_filters():
     told = page.last("events")["text"]
     assert '"event": "Started"' in told and '"event": "Scored"' in told
     page.do("events", run="nothere")
-    assert "not in the log" in page.last("events")["text"]
-    assert e.sentence.split(":")[0] in page.widget.face()[0]["text/plain"]
+    assert "no longer in the log" in page.last("events")["text"]
+    assert e.sentence.split(":")[0] in page.widget.static_view()[0]["text/plain"]

@@ -95,7 +95,7 @@ def test_a_pinned_attempt_stands_beside_the_shown_one_with_its_differences(play)
     play.do("pin", run=one)
     (said,) = play.do("diff")
     assert "<del" in said["html"] and "fast" in said["html"] and "<ins" in said["html"]
-    html = play.widget.face()[0]["text/html"]
+    html = play.widget.static_view()[0]["text/html"]
     assert html.index("a fast car") < html.index("<section") or html.count("<section") == 2
     play.do("pin", run="nothing")
     assert "No such attempt" in play.widget.error and play.widget.shown["pinned"] == one
@@ -130,7 +130,7 @@ def cells_names(monkeypatch):
 def test_a_failure_is_an_attempt_and_shown(play):
     play.do("run", form=form(play, model="echo:fail=cut", prompt="one two three four"))
     assert play.last("answer")["state"] == "failed" and play.widget.attempts[0]["note"].startswith("failed")
-    assert "ended the connection" in play.widget.face()[0]["text/html"]
+    assert "ended the connection" in play.widget.static_view()[0]["text/html"]
 
 
 def test_models_are_found_by_typing(play):
@@ -149,10 +149,10 @@ def test_what_a_page_sends_is_taken_as_text(play):
 def test_a_hostile_answer_is_text_everywhere(play, text):
     play.do("run", form=form(play, prompt=text, model="echo:"))
     play.do("pin", run=play.widget.attempts[-1]["run"])
-    for html in (play.text(play.widget.shown["run"]), play.widget.face()[0]["text/html"]):
+    for html in (play.text(play.widget.shown["run"]), play.widget.static_view()[0]["text/html"]):
         for bad in ("<script", "<img src=x", "onerror=alert(1)>", "<iframe src", 'href="javascript'):
             assert bad not in html.lower().replace("&lt;", "[")
 
 
 def test_nothing_asked_leaves_a_face_that_says_so():
-    assert "nothing has been asked" in Playground("echo:").face()[0]["text/html"]
+    assert "empty playground" in Playground("echo:").static_view()[0]["text/html"]
