@@ -175,7 +175,7 @@ def stopped_row(call: Call) -> list[Event]:
 async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
     """Embed one batch of texts: guarded, retried, paid and rate-limited like a call."""
     if not isinstance(target.open(), Embedder):
-        raise UsageError(f"{target.requested_model} makes no vectors", hint="`%fm models embed` lists models that do.")
+        raise UsageError(f"{target.requested_model} is not an embedding model", hint="`%fm models embed` lists embedding models.")
     options = {} if dimensions is None else {"dimensions": dimensions}
     request = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1, quant=quant, extra=options)
     opened: list[AsyncIterator[Event]] = []

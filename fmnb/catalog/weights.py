@@ -197,7 +197,7 @@ def locate(source: str) -> Path | None:
     if s.scheme == "path":
         path = Path(s.name).expanduser()
         if not path.exists():
-            raise NotPulledError("There is no model file", detail=str(path), hint="Check the path.")
+            raise NotPulledError("The model file does not exist", detail=str(path), hint="Check the path.")
         return path
     for root in (models_dir(), *shared_models_dirs()):
         if (found := _in_folder(root / s.folder, s)) is not None:

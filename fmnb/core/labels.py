@@ -1,4 +1,4 @@
-"""Labels of message parts: whether a text can be trusted, its data class, and the columns it was read from.
+"""Labels of message parts: whether a text can be trusted, its data class, and its columns.
 
 A label says where text comes from; it never changes what is sent, cached or shown. An answer has
 the labels of everything in its request, and is untrusted itself. So labels travel through

@@ -23,7 +23,7 @@ def chat_messages(m: Message, images: bool = False) -> list[dict[str, Any]]:
         raise BadRequestError(
             f"This model cannot {ability}",
             detail=pictures[0].media_type,
-            hint="Take a model that can, or put its content into the prompt as text.",
+            hint="Use a model that can, or put the content into the prompt as text.",
         )
     results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
     if m.role == "tool":

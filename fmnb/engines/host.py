@@ -90,7 +90,7 @@ def check_fits(name: str, need: int, purpose: str) -> None:
         raise InsufficientMemoryError(
             "This model does not fit into memory",
             detail=f"{name} needs about {gib(need)} ({purpose}); {gib(have)} are free",
-            hint="Free memory (`%fm unload`, other kernels), take a smaller model or quantisation, or shorten the prompt.",
+            hint="Free memory (`%fm unload`, other kernels), use a smaller model or quantization, or shorten the prompt.",
         )
 
 

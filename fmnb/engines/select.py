@@ -12,7 +12,7 @@ from .torch.backend import backend as torch_backend
 from .torch.precision import default_memory
 from .weights import gguf_tokenizer
 
-NOTE = "rows run together on torch, not on llama.cpp"
+NOTE = "rows run as a batch on torch instead of llama.cpp"
 
 
 def for_rows(backend: Backend) -> Backend:

@@ -57,7 +57,10 @@ def label_of(value: Any, read: Collection[str] = ()) -> Label | None:
 
 
 def column_label(attributes: Mapping[str, Any], columns: Iterable[str]) -> Label:
-    """The label of these columns of a DataFrame with these `attrs`; with the columns that answers were made from."""
+    """The label of these columns of a DataFrame with these `attrs`.
+
+    It includes the columns that answers were made from.
+    """
     names = list(columns)
     sources = attributes.get(SOURCES) or {}
     made_from = [source for name in names for source in sources.get(name, ())]

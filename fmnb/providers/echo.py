@@ -48,28 +48,30 @@ from ..core.types import ModelInfo, Request, Text, TokenCount, ToolResult, Usage
 
 # Each takes the number of words of the prompt, and the number sent before it fails.
 FAILURES: dict[str, Callable[[int, int], BaseException]] = {
-    "key": lambda asked, given: AuthenticationError("echo does not accept the key", detail="401, as asked", hint="Leave out fail=key."),
+    "key": lambda asked, given: AuthenticationError("echo rejected the key", detail="401, as requested", hint="Leave out fail=key."),
     "nokey": lambda asked, given: KeyMissingError("echo needs a key", detail="none was found, as requested", hint="Leave out fail=nokey."),
-    "model": lambda asked, given: UnknownModelError("echo has no such model", detail="404, as asked", hint="Leave out fail=model."),
+    "model": lambda asked, given: UnknownModelError("echo has no such model", detail="404, as requested", hint="Leave out fail=model."),
     "rate_limit": lambda asked, given: RateLimitError(
-        "echo rate limit reached (HTTP 429)", detail="429, as asked", hint="Wait.", retry_after=1.0
+        "echo rate limit reached (HTTP 429)", detail="429, as requested", hint="Wait.", retry_after=1.0
     ),
     "quota": lambda asked, given: RateLimitError(
-        "The account has no credit left", detail="429, as asked", hint="Leave out fail=quota.", retryable=False
+        "The account has no credit left", detail="429, as requested", hint="Leave out fail=quota.", retryable=False
     ),
-    "server": lambda asked, given: ServerError("echo failed", detail="500, as asked", hint="Try again.", billed=None),
+    "server": lambda asked, given: ServerError("echo failed", detail="500, as requested", hint="Try again.", billed=None),
     "refused": lambda asked, given: ConnectionFailedError(
-        "Nothing answers", detail="connection refused, as asked", hint="Leave out fail=refused."
+        "Nothing answers", detail="connection refused, as requested", hint="Leave out fail=refused."
     ),
-    "tls": lambda asked, given: TLSError("The connection could not be secured", detail="certificate, as asked", hint="Leave out fail=tls."),
-    "timeout": lambda asked, given: CallTimeoutError("echo did not begin to answer", detail="as asked", hint="Try again.", billed=None),
+    "tls": lambda asked, given: TLSError(
+        "The connection could not be secured", detail="certificate, as requested", hint="Leave out fail=tls."
+    ),
+    "timeout": lambda asked, given: CallTimeoutError("echo did not start to answer", detail="as requested", hint="Try again.", billed=None),
     "context": lambda asked, given: ContextTooLongError(
-        "Too long for the model by 1 word", detail=f"{asked} asked, {max(asked - 1, 0)} fit", hint="Shorten the prompt."
+        "The request exceeds the context window by 1 word", detail=f"{asked} asked, {max(asked - 1, 0)} fit", hint="Shorten the prompt."
     ),
     "memory": lambda asked, given: InsufficientMemoryError(
-        "echo needs more memory than is free", detail="as asked", hint="Leave out fail=memory."
+        "echo needs more memory than is free", detail="as requested", hint="Leave out fail=memory."
     ),
-    "empty": lambda asked, given: EmptyAnswerError("echo answered with no text", detail="as asked", hint="Ask again.", billed=True),
+    "empty": lambda asked, given: EmptyAnswerError("echo returned no text", detail="as requested", hint="Try again.", billed=True),
     "cut": lambda asked, given: StreamInterruptedError(
         "echo ended the connection in the middle of the answer",
         detail=f"{given} words had arrived",
@@ -77,13 +79,13 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
         billed=True,
     ),
     "junk": lambda asked, given: UnexpectedResponseError(
-        "echo sent something that is not an answer", detail="%$#, as asked", hint="Try again.", billed=True
+        "echo returned something that is not an answer", detail="%$#, as requested", hint="Try again.", billed=True
     ),
     "stream": lambda asked, given: ServerError(
-        "echo failed while answering", detail="as asked", hint="Try again.", billed=True, retryable=False
+        "echo failed while answering", detail="as requested", hint="Try again.", billed=True, retryable=False
     ),
     "filter": lambda asked, given: ContentFilterError(
-        "echo withheld the rest of the answer", detail="as asked", hint="Rephrase.", billed=True
+        "echo filtered the rest of the answer", detail="as requested", hint="Rephrase.", billed=True
     ),
     "bug": lambda asked, given: RuntimeError("a bug in a backend, as requested"),
 }

@@ -35,7 +35,7 @@ async def embed(
     """
     if not p.embeds:
         raise UsageError(
-            f"{p.label} makes no vectors", hint="`%fm models embed` lists models that do; without a name one on this machine does."
+            f"{p.label} has no embeddings", hint="`%fm models embed` lists embedding models; without a model name, a local one is used."
         )
     if quant:
         yield Notice(kind="not_applied", text="quant")
@@ -93,13 +93,13 @@ def _read_vectors(p: Profile, document: Any, count: int, text: str, secret: str)
             values = np.stack(vectors)
             if np.isfinite(values).all():
                 return values
-            detail = "numbers that are none"
+            detail = "NaN or infinite numbers"
         else:
             detail = f"{len(vectors)} vectors for {count} texts, of {' and '.join(map(str, sorted(widths)))} numbers"
     except (ValueError, TypeError) as e:
         detail = str(e)
     raise UnexpectedResponseError(
-        f"{p.label} answered with vectors that cannot be right", detail=detail, hint="Ask again, or use another model.", billed=True
+        f"{p.label} returned invalid vectors", detail=detail, hint="Try again, or use another model.", billed=True
     )
 
 

@@ -51,10 +51,10 @@ def with_row(base: Profile, row: dict[str, Any]) -> Profile:
         new = dataclasses.replace(new, base_url_env=())
     if row.get("local") and new.base_url and not new.loopback:
         raise SettingsError(
-            "A provider that is local has an address elsewhere",
+            "A local provider has a remote address",
             detail=f"{base.name}: {new.base_url}",
-            hint="local = true is for a server that runs its models on this machine. What one elsewhere costs is said by `prices`: "
-            "prices = { input = 0, output = 0 } where it costs nothing.",
+            hint="local = true is for a server that runs its models on this machine. For a remote server, set `prices`: "
+            "prices = { input = 0, output = 0 } if it costs nothing.",
         )
     check_apis(new)
     if not new.base_url and not new.base_url_env:
@@ -68,7 +68,7 @@ def check_apis(p: Profile) -> None:
     """Raise SettingsError for an inconsistent set of interfaces."""
     if p.api not in p.served:
         raise SettingsError(
-            "A provider's usual interface is not among those it has",
+            "A provider's default interface is not in its list of interfaces",
             detail=f"provider.{p.name}.api = {p.api!r}, apis = {list(p.apis)}",
             hint=f"Add it: apis = {[*p.apis, p.api]}.",
         )
@@ -92,7 +92,7 @@ def from_row(base: Profile, row: dict[str, Any]) -> Profile:
         if key not in FIELDS or key in _OURS:
             near = difflib.get_close_matches(key, [f for f in FIELDS if f not in _OURS], 1, 0.5)
             raise SettingsError(
-                "A provider's table has a field fmnb does not know",
+                "A provider's table has an unknown field",
                 detail=f"provider.{base.name}.{key}",
                 hint=f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(f for f in FIELDS if f not in _OURS)}.",
             )
@@ -119,7 +119,7 @@ def _typed(name: str, key: str, value: Any) -> Any:
         )
     if key in _CHOICES and not set(value if isinstance(value, tuple) else (value,)) <= set(_CHOICES[key]):
         raise SettingsError(
-            "A provider's field has a value fmnb does not know",
+            "A provider's field has an unknown value",
             detail=f"provider.{name}.{key} = {value!r}",
             hint=f"One of {', '.join(c for c in _CHOICES[key] if c)}.",
         )

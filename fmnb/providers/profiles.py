@@ -141,7 +141,7 @@ def _with_environment(p: Profile) -> Profile:
             )
     if not urlsplit(p.base_url).hostname:
         raise SettingsError(
-            f"{p.label} has an address of its own for every customer",
+            f"{p.label} has a separate address for each customer",
             detail="none is set",
             hint=f"Set {p.base_url_env[0]}, or base_url in a [provider.{p.name}] table of fmnb.toml.",
         )

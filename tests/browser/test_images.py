@@ -26,7 +26,7 @@ class Painter:
         draw.polygon([(0, 360), (180, 150), (300, 290), (430, 110), (640, 360)], fill="#3b6e8f")
         draw.ellipse([470, 40, 550, 120], fill="#f2c14e")
         picture.save(out, "PNG")
-        for n in range(20): yield Progress(stage="drawing", done=n, total=20, unit="steps")
+        for n in range(20): yield Progress(stage="generating the image", done=n, total=20, unit="steps")
         data = out.getvalue() if self.kind == "image/png" else bytes.fromhex("0000001866747970") + b"isom" + bytes(80)
         yield Media(data=data, media_type=self.kind, alt="Made by painter: two hills and a sun", name="hills")
         yield UsageReported(usage=Usage(cost=0.0))

@@ -50,8 +50,8 @@ def test_an_error_shows_once_in_a_box_that_says_what_to_do(notebook):
     nb = notebook("%%fm echo:fail=key\nhi")
     nb.run(1)
     text = nb.text(1)
-    assert text.count("echo does not accept the key") == 1
-    assert "401, as asked" in text and "Leave out fail=key" in text and "billed" in text
+    assert text.count("echo rejected the key") == 1
+    assert "401, as requested" in text and "Leave out fail=key" in text and "billed" in text
     assert "Traceback" not in text
     assert nb.outputs(1).locator("[role=alert]").count() == 1
 

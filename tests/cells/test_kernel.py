@@ -132,7 +132,7 @@ def test_interrupt_while_a_model_loads_prefills_and_decodes(kernel):
     assert r.status in ("ok", "error")  # a small model may be faster than we are
     assert kernel("%%fm embedded --max-tokens 5\nSay hi.").status == "ok"
     kernel("import random\nrandom.seed(1)\nlong = ' '.join(random.choice(['alpha', 'beta', 'gamma', 'delta']) for _ in range(3400))")
-    _interrupted(kernel, "%%fm embedded\n{{ long }}", lambda r: "reading the prompt" in r.final("text/html"))
+    _interrupted(kernel, "%%fm embedded\n{{ long }}", lambda r: "processing the prompt" in r.final("text/html"))
     r, row = _interrupted(
         kernel, "%%fm embedded --max-tokens 2000 -p ignore_eos=true\nCount from 1 to 1000 in words.", lambda r: r.final().count(" ") > 30
     )

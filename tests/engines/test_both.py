@@ -80,7 +80,7 @@ def test_the_count_is_what_the_call_then_uses(model):
 def test_a_prompt_longer_than_the_model_holds_says_by_how_much(model):
     request = ask("word " * 9000, max_tokens=10)
     over = model.count(request).tokens + 10 - 8192
-    with pytest.raises(ContextTooLongError, match=f"{over:,} tokens too many"):
+    with pytest.raises(ContextTooLongError, match=f"by {over:,} tokens"):
         events(model, request)
 
 

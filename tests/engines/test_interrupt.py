@@ -26,7 +26,7 @@ def ask(text, n):
 def reached(e):
     return {
         "loading": isinstance(e, Progress) and e.stage == "loading",
-        "prefill": isinstance(e, Progress) and e.stage == "reading the prompt",
+        "prefill": isinstance(e, Progress) and e.stage == "processing the prompt",
         "decode": isinstance(e, TextDelta),
     }[at]
 

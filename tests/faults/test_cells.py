@@ -70,18 +70,18 @@ def one_line(text: str) -> str:
 
 # model of the loopback server, error, requests that reached it, text that was kept, billed, words of what happened, words of what to do
 CASES = [
-    ("key-refused", errors.AuthenticationError, 1, "", False, "does not accept the key", "%fm key set lab"),
-    ("key-echoed", errors.AuthenticationError, 1, "", False, "does not accept the key", "LAB_KEY"),
-    ("forbidden", errors.AuthenticationError, 1, "", False, "does not allow this", "may not reach every model"),
+    ("key-refused", errors.AuthenticationError, 1, "", False, "rejected the key", "%fm key set lab"),
+    ("key-echoed", errors.AuthenticationError, 1, "", False, "rejected the key", "LAB_KEY"),
+    ("forbidden", errors.AuthenticationError, 1, "", False, "does not permit this", "may not have access to every model"),
     ("gpt-loopbak", errors.UnknownModelError, 1, "", False, "no model 'gpt-loopbak'", "Did you mean gpt-loopback"),
     ("wrong-path", errors.BadRequestError, 1, "", False, "Nothing answers chat requests", "usually ends in /v1"),
-    ("bad-temperature", errors.BadRequestError, 1, "", False, "refused the request", "leave out what it names"),
+    ("bad-temperature", errors.BadRequestError, 1, "", False, "rejected the request", "remove what it names"),
     ("context", errors.ContextTooLongError, 1, "", False, "by 904 tokens", "Shorten the prompt"),
-    ("context-anthropic", errors.ContextTooLongError, 1, "", False, "by 8,310 tokens", "longer context"),
-    ("limited", errors.RateLimitError, 4, "", False, "limits how often", "lower the rate"),
-    ("limited-for-an-hour", errors.RateLimitError, 1, "", False, "limits how often", "asks to wait 3600 s"),
+    ("context-anthropic", errors.ContextTooLongError, 1, "", False, "by 8,310 tokens", "larger context window"),
+    ("limited", errors.RateLimitError, 4, "", False, "rate limit reached", "lower the rate"),
+    ("limited-for-an-hour", errors.RateLimitError, 1, "", False, "rate limit reached", "asks to wait 3600 s"),
     ("quota", errors.RateLimitError, 1, "", False, "no credit left", "Add credit"),
-    ("rate-limit-in-stream", errors.RateLimitError, 4, "", None, "limits how often", "Wait"),
+    ("rate-limit-in-stream", errors.RateLimitError, 4, "", None, "rate limit reached", "Wait"),
     ("server-error", errors.ServerError, 4, "", None, "failed", "Try again"),
     ("overloaded-now", errors.ServerError, 4, "", None, "overloaded", "Try again"),
     ("gateway-page", errors.ServerError, 4, "", None, "web page", "HTTPS_PROXY"),
@@ -96,16 +96,16 @@ CASES = [
     ("junk-only", errors.UnexpectedResponseError, 1, "", None, "not an answer", "base_url"),
     ("junk-json", errors.UnexpectedResponseError, 1, "", None, "not an answer", "OpenAI-compatible"),
     ("key-in-junk", errors.UnexpectedResponseError, 1, "", None, "not an answer", "base_url"),
-    ("not-http", errors.UnexpectedResponseError, 1, "", None, "does not speak HTTP", "base_url"),
+    ("not-http", errors.UnexpectedResponseError, 1, "", None, "did not respond with HTTP", "base_url"),
     ("error-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
     ("key-in-stream", errors.ServerError, 1, "Hello", True, "failed", "Try again"),
     ("error-event", errors.ServerError, 4, "", None, "is overloaded", "Try again"),
     ("empty", errors.EmptyAnswerError, 1, "", True, "no text", "rephrase"),
     ("only-thinks", errors.EmptyAnswerError, 1, "", True, "no text", "--max-tokens"),
-    ("content-policy", errors.ContentFilterError, 1, "", None, "refused the prompt", "Rephrase"),
+    ("content-policy", errors.ContentFilterError, 1, "", None, "rejected the prompt", "Rephrase"),
     ("filtered", errors.ContentFilterError, 1, "Hello", True, "the rest of the answer", "Rephrase"),
     ("redirect", errors.BadRequestError, 1, "", False, "redirect, which is not followed", "base_url"),
-    ("silent", errors.CallTimeoutError, 4, "", None, "did not begin to answer", "read_timeout"),
+    ("silent", errors.CallTimeoutError, 4, "", None, "did not start to answer", "read_timeout"),
     ("stalls", errors.CallTimeoutError, 1, "Hello", True, "stopped in the middle", "%fm continue"),
 ]
 
@@ -156,7 +156,7 @@ def test_a_wait_is_counted_down_and_the_call_tried_again(lab, server):
     answer = lab("%%fm lab:limited-once\nhello")
     assert answer.text == "Hello world!" and len(sent(server)) == 2
     waits = [e for e in log.events_of(answer.run) if type(e).__name__ == "Waiting"]
-    assert [w.attempt for w in waits] == [2] * len(waits) and "limits how often" in waits[0].reason
+    assert [w.attempt for w in waits] == [2] * len(waits) and "rate limit reached" in waits[0].reason
     assert waits[0].seconds == 1.5 and all(a.seconds > b.seconds > 0 for a, b in zip(waits, waits[1:], strict=False))
 
 

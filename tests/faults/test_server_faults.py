@@ -60,8 +60,8 @@ def call(where, model, text="hello", **options):
 
 # model of the loopback server, error, whether it may be tried again, whether billed, text that was kept, words of the message
 CASES = [
-    ("key-refused", errors.AuthenticationError, False, False, "", "does not accept the key"),
-    ("forbidden", errors.AuthenticationError, False, False, "", "does not allow"),
+    ("key-refused", errors.AuthenticationError, False, False, "", "rejected the key"),
+    ("forbidden", errors.AuthenticationError, False, False, "", "does not permit"),
     ("unknown-model", errors.UnknownModelError, False, False, "", "has no model 'unknown-model'"),
     ("wrong-path", errors.BadRequestError, False, False, "", "usually ends in /v1"),
     ("context", errors.ContextTooLongError, False, False, "", "by 904 tokens"),
@@ -70,13 +70,13 @@ CASES = [
     ("context-anthropic", errors.ContextTooLongError, False, False, "", "by 8,310 tokens"),
     ("context-gemini", errors.ContextTooLongError, False, False, "", "by 24 tokens"),
     ("bad-temperature", errors.BadRequestError, False, False, "", "decimal above maximum"),
-    ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+    ("rate-limit", errors.RateLimitError, True, False, "", "rate limit reached"),
     ("quota", errors.RateLimitError, False, False, "", "no credit left"),
     ("server-error", errors.ServerError, True, None, "", "500"),
     ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
     ("gateway-page", errors.ServerError, True, None, "", "'Bad Gateway'"),
     ("sign-in-page", errors.UnexpectedResponseError, False, False, "", "'Sign in'"),
-    ("content-policy", errors.ContentFilterError, False, None, "", "refused the prompt"),
+    ("content-policy", errors.ContentFilterError, False, None, "", "rejected the prompt"),
     ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
     ("empty", errors.EmptyAnswerError, False, True, "", "no text"),
     ("only-thinks", errors.EmptyAnswerError, False, True, "", "raise --max-tokens"),
@@ -89,26 +89,26 @@ CASES = [
     ("junk-only", errors.UnexpectedResponseError, False, None, "", "not an answer"),
     ("junk-json", errors.UnexpectedResponseError, False, None, "", "OpenAI-compatible"),
     ("junk-of-the-right-name", errors.UnexpectedResponseError, False, None, "", "not an answer"),
-    ("not-http", errors.UnexpectedResponseError, False, None, "", "does not speak HTTP"),
+    ("not-http", errors.UnexpectedResponseError, False, None, "", "did not respond with HTTP"),
     ("error-in-stream", errors.ServerError, False, True, "Hello", "Provider disconnected"),
     ("error-event", errors.ServerError, True, None, "", "Overloaded"),
-    ("rate-limit-in-stream", errors.RateLimitError, True, None, "", "limits how often"),
+    ("rate-limit-in-stream", errors.RateLimitError, True, None, "", "rate limit reached"),
     ("redirect", errors.BadRequestError, False, False, "", "not followed"),
     ("limit", errors.EmptyAnswerError, False, True, "", "Raise --max-tokens"),
     ("limit-in-stream", errors.StreamInterruptedError, False, True, "Hello", "Raise --max-tokens"),
     ("limit-in-stream-at-once", errors.EmptyAnswerError, False, True, "", "Raise --max-tokens"),
     ("error-with-usage-inside", errors.ServerError, False, True, "Hello", "502, upstream failed"),
-    ("filter-in-stream", errors.ContentFilterError, False, True, "Hello", "withheld the rest"),
+    ("filter-in-stream", errors.ContentFilterError, False, True, "Hello", "filtered the rest"),
     ("context-in-stream", errors.ContextTooLongError, False, None, "", "by 904 tokens"),
     ("overloaded-in-words", errors.ServerError, True, None, "", "is overloaded: The model is overloaded, try again later"),
-    ("limited-in-words", errors.RateLimitError, True, None, "", "limits how often it may be asked: Too many requests"),
+    ("limited-in-words", errors.RateLimitError, True, None, "", "rate limit reached: Too many requests"),
     ("error-object", errors.ServerError, False, True, "Hello", "is overloaded: Service unavailable"),
     ("error-in-a-list", errors.ServerError, True, None, "", "is overloaded: 503"),
     ("error-unknown", errors.ServerError, True, None, "", "failed: Something odd"),
-    ("no-images", errors.BadRequestError, False, False, "", "takes no images with this model"),
-    ("no-vectors", errors.BadRequestError, False, False, "", "makes no vectors with this model"),
+    ("no-images", errors.BadRequestError, False, False, "", "does not accept images with this model"),
+    ("no-vectors", errors.BadRequestError, False, False, "", "has no embeddings with this model"),
     ("not-implemented", errors.BadRequestError, False, False, "", "cannot do this"),
-    ("roles", errors.BadRequestError, False, False, "", "into the model's form"),
+    ("roles", errors.BadRequestError, False, False, "", "chat template to this conversation"),
     ("passing", errors.ServerError, True, None, "", "Try again"),
 ]
 
@@ -126,8 +126,8 @@ def test_a_fault_becomes_its_named_error(server, monkeypatch, model, kind, again
 # The same for the other interfaces: provider, its key's variable, interface, then as above.
 ELSEWHERE = {
     "responses": ("openai", "OPENAI_API_KEY", "responses", [
-        ("key-refused", errors.AuthenticationError, False, False, "", "does not accept the key"),
-        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("key-refused", errors.AuthenticationError, False, False, "", "rejected the key"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "rate limit reached"),
         ("overloaded", errors.ServerError, True, None, "", "Overloaded"),
         ("filtered", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
         ("failed", errors.ServerError, False, True, "Hello", "The model broke"),
@@ -141,11 +141,11 @@ ELSEWHERE = {
     ]),
     "anthropic": ("anthropic", "ANTHROPIC_API_KEY", "native", [
         ("key-refused", errors.AuthenticationError, False, False, "", "ANTHROPIC_API_KEY"),
-        ("forbidden", errors.AuthenticationError, False, False, "", "does not allow"),
+        ("forbidden", errors.AuthenticationError, False, False, "", "does not permit"),
         ("claude-of-old", errors.UnknownModelError, False, False, "", "has no model 'claude-of-old'"),
         ("no-credit", errors.RateLimitError, False, False, "", "no credit left"),
         ("context", errors.ContextTooLongError, False, False, "", "by 8,310 tokens"),
-        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "rate limit reached"),
         ("overloaded", errors.ServerError, True, None, "", "Anthropic is overloaded"),
         ("overloaded-in-stream", errors.ServerError, True, None, "", "Anthropic is overloaded"),
         ("limited-in-stream", errors.RateLimitError, True, None, "", "Slow down"),
@@ -160,8 +160,8 @@ ELSEWHERE = {
     "cohere": ("cohere", "COHERE_API_KEY", "native", [
         ("key-refused", errors.AuthenticationError, False, False, "", "COHERE_API_KEY"),
         ("command-of-old", errors.UnknownModelError, False, False, "", "has no model 'command-of-old'"),
-        ("context", errors.ContextTooLongError, False, False, "", "Too long"),
-        ("rate-limit", errors.RateLimitError, True, False, "", "limits how often"),
+        ("context", errors.ContextTooLongError, False, False, "", "exceeds the context window"),
+        ("rate-limit", errors.RateLimitError, True, False, "", "rate limit reached"),
         ("overloaded", errors.ServerError, True, None, "", "overloaded"),
         ("toxic", errors.ContentFilterError, False, True, "Hello", "the rest of the answer"),
         ("failed", errors.ServerError, False, True, "Hello", "The model broke"),
@@ -403,7 +403,7 @@ def test_silence_before_the_answer_is_a_time_out_that_may_be_tried_again(server)
     quick = dataclasses.replace(loopback("vllm", server.url), read_timeout=0.2)
     error, _ = call(quick, "silent")
     assert type(error) is errors.CallTimeoutError and error.retryable and error.billed is None
-    assert "did not begin" in str(error)
+    assert "did not start" in str(error)
 
 
 def test_silence_in_the_middle_keeps_the_text_and_is_not_tried_again(server):

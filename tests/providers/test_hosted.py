@@ -290,7 +290,7 @@ def test_images_travel_inside_the_request():
 def test_a_service_that_cannot_see_says_so_before_anything_is_sent(server, monkeypatch):
     monkeypatch.setenv("CEREBRAS_API_KEY", "loopback-test-key")
     before = len(server.requests)
-    with pytest.raises(BadRequestError, match="takes no images"):
+    with pytest.raises(BadRequestError, match="does not accept images"):
         answer(server, "plain", name="cerebras", messages=(Message("user", (Image(b"png"),)),))
     assert len(server.requests) == before
 
@@ -299,7 +299,7 @@ def test_a_document_goes_to_services_that_read_them_and_is_refused_elsewhere():
     given = (Message("user", (File(b"%PDF", "application/pdf", "a.pdf"),)),)
     sent = chat_completions.messages(profile("openai"), given)
     assert sent[0]["content"][0]["file"] == {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}
-    with pytest.raises(BadRequestError, match="takes no documents"):
+    with pytest.raises(BadRequestError, match="does not accept documents"):
         chat_completions.messages(profile("vllm"), given)
 
 

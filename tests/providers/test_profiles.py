@@ -101,7 +101,7 @@ def test_a_project_files_provider_does_not_count_before_it_is_trusted(tmp_path, 
     ('base_url = "https://x/v1"\nprices = { "m-*" = { input = 1, output = -2 } }', "m-"),
     ('base_url = "https://x/v1"\nprices = { "m-*" = { input = "1", output = 2 } }', "million"),
     ('base_url = "https://x/v1"\nprices = { "m-*" = { input = 1, output = 2, cache = 3 } }', "cached"),
-    ('base_url = "https://x/v1"\nown_prices = {}', "does not know"),
+    ('base_url = "https://x/v1"\nown_prices = {}', "unknown field"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_used_says_why(home, line, words):
     write(home, f"[provider.mine]\n{line}\n")
@@ -161,7 +161,7 @@ def test_every_interface_of_a_row_can_be_spoken():
 
 
 def test_an_interface_a_service_does_not_have_is_refused_by_name():
-    with pytest.raises(UsageError, match="Mistral has no interface.*--api responses.*It has chat.*openai"):
+    with pytest.raises(UsageError, match="Mistral has no such interface.*--api responses.*It has chat.*openai"):
         apis.pick(profile("mistral"), "m", "responses")
     with pytest.raises(UsageError, match="anthropic, cohere"):
         apis.pick(profile("openai"), "m", "native")

@@ -23,7 +23,7 @@ def events(*middle, end=None):
     return [dataclasses.replace(e, run="r1", n=i, at=100.0 + i) for i, e in enumerate(all_of_it, 1)]
 
 
-STEPS = [Progress(stage="drawing", done=n, total=3, unit="steps") for n in range(3)]
+STEPS = [Progress(stage="generating the image", done=n, total=3, unit="steps") for n in range(3)]
 PICTURE = Media(data=png(8, 6), media_type="image/png", alt=ALT)
 
 
@@ -39,7 +39,7 @@ def notebook(stream):
 
 def test_steps_are_a_bar_and_the_end_is_the_picture():
     view, drawn = notebook(events(*STEPS, PICTURE))
-    assert 'aria-valuenow="67"' in drawn[2][0]["text/html"] and "drawing: 2 of 3 steps" in drawn[2][0]["text/html"]
+    assert 'aria-valuenow="67"' in drawn[2][0]["text/html"] and "generating the image: 2 of 3 steps" in drawn[2][0]["text/html"]
     data, metadata = drawn[-1]
     assert 'role="progressbar"' not in data["text/html"] and '<img src="data:image/png;base64,' in data["text/html"]
     assert 'alt="Made by tiny: a &lt;cat&gt;"' in data["text/html"] and "max-width:100%" in data["text/html"]

@@ -73,7 +73,7 @@ class ConstrainedDecoder:
             raise BadRequestError(
                 f"No answer with this schema fits {tokens} {'token' if tokens == 1 else 'tokens'}",
                 detail=f"the shortest one takes {least}: {self._endings.shortest(self.expression)[:200]}",
-                hint=f"Give at least --max-tokens {least}; a few times as many leave room for words.",
+                hint=f"Set --max-tokens to at least {least}; free text needs a few times more.",
             )
         self._close_near_limit(tokens, self.text, self.expression)
 
@@ -243,7 +243,7 @@ class ConstrainedDecoder:
         return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
     def _limit_note(self) -> str:
-        return f"{CLOSED_AT_LIMIT} of {self._max_tokens:,}: `%fm retry --max-tokens {2 * self._max_tokens}` asks again with more"
+        return f"{CLOSED_AT_LIMIT} of {self._max_tokens:,}: `%fm retry --max-tokens {2 * self._max_tokens}` retries with more"
 
     def _at_bounds(self) -> list[str]:
         """Notes about lists and strings that reached bounds set by fmnb."""
@@ -251,11 +251,13 @@ class ConstrainedDecoder:
             return []
         stated, scan, out = json.dumps(self._schema), self._scan, []
         if scan.most_items == self._limits.items and f'"maxItems": {scan.most_items}' not in stated:
-            out.append(f"a list was ended at {scan.most_items} items, the most for {self._max_tokens:,} tokens: --max-tokens gives it more")
+            out.append(
+                f"a list was ended at {scan.most_items} items, the most for {self._max_tokens:,} tokens: raise --max-tokens for more"
+            )
         texts = (self._limits.text, self._limits.text_in_list)
         if scan.most_characters in texts and f'"maxLength": {scan.most_characters}' not in stated:
             out.append(
-                f"a text was ended at {scan.most_characters:,} characters, the most for {self._max_tokens:,} tokens: --max-tokens gives it more"
+                f"a text was ended at {scan.most_characters:,} characters, the most for {self._max_tokens:,} tokens: raise --max-tokens for more"
             )
         return out
 

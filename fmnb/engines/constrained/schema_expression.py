@@ -67,7 +67,7 @@ def expression(schema: dict[str, Any], limits: Bounds) -> Expression:
     """
     result = _Compiler(schema, limits).value(schema, False, ())
     if result is NONE:
-        raise BadRequestError("The engine cannot follow this schema", detail="no answer fulfills it", hint="Simplify the schema.")
+        raise BadRequestError("The engine does not support this schema", detail="no value satisfies it", hint="Simplify the schema.")
     return result
 
 
@@ -191,7 +191,7 @@ class _Compiler:
         for part in to.removeprefix("#").strip("/").split("/") if to != "#" else ():
             part = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(at, dict) or part not in at:
-                raise _schema_error(f"{to} is not there")
+                raise _schema_error(f"{to} is not defined")
             at = at[part]
         return at
 
@@ -271,4 +271,4 @@ _FORMATS = {
 
 
 def _schema_error(reason: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", detail=reason[:300], hint="Simplify the schema.")
+    return BadRequestError("The engine does not support this schema", detail=reason[:300], hint="Simplify the schema.")

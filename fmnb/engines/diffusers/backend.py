@@ -51,13 +51,13 @@ def backend(path: str | Path, name: str = "") -> DiffusersBackend:
     files = diffusers_pipeline.files(folder)
     if not index or not files:
         raise ModelError(
-            "This folder holds no pipeline that makes pictures",
+            "This folder has no image pipeline",
             detail=f"{folder.name}: no {'safetensors' if index else diffusers_pipeline.INDEX}",
-            hint="Give a folder with model_index.json and its parts as safetensors: other kinds of weights can run code.",
+            hint="Use a folder with model_index.json and its components as safetensors; other weight formats can run code.",
         )
     if not isinstance(index.get("_class_name"), str):
         raise ModelError(
-            "This pipeline is code of its own, which is not run", detail=folder.name, hint="Take one that diffusers knows by name."
+            "This pipeline needs its own code, which fmnb does not run", detail=folder.name, hint="Use a pipeline class of diffusers."
         )
     info = ModelInfo(
         name=name or f"diffusers:{folder}",
@@ -101,8 +101,8 @@ class DiffusersBackend:
         def work(put: Callable[[Event], None], stop: threading.Event) -> None:
             if request.format != "image":
                 raise UsageError(
-                    f"{self._info.name} makes pictures and answers no questions",
-                    hint='Add -f image (format="image"), or name a model that writes.',
+                    f"{self._info.name} generates images and does not answer questions",
+                    hint='Add -f image (format="image"), or use a text model.',
                 )
             options = image_options.image_options(request)
             _check_size(options)
@@ -138,7 +138,7 @@ class DiffusersBackend:
                 if "memory" not in str(e) and not isinstance(e, MemoryError):
                     raise
                 raise InsufficientMemoryError(
-                    "Memory ran out", detail=str(e)[:200], hint="`%fm unload`, a smaller size, or --dtype bfloat16."
+                    "Out of memory", detail=str(e)[:200], hint="`%fm unload`, a smaller size, or --dtype bfloat16."
                 ) from None
         if result is None:
             return
@@ -165,7 +165,7 @@ class _ImageGeneration:
         self._pipe = pipeline.pipe
         self._name, self._options, self._put, self._stopped = name, options, put, stopped
         self._steps = 0
-        self._stage = "drawing"
+        self._stage = "generating the image"
 
     def run(self) -> dict[str, Any] | None:
         """Generate the images; returns facts about them, or None if stopped."""
@@ -178,7 +178,7 @@ class _ImageGeneration:
         withheld = 0
         last = b""
         for number in range(count):
-            self._stage = f"drawing {number + 1} of {count}" if count > 1 else "drawing"
+            self._stage = f"generating image {number + 1} of {count}" if count > 1 else "generating the image"
             data = self._generate_one(arguments, first + number)
             if data is None:
                 return None
@@ -192,13 +192,13 @@ class _ImageGeneration:
             )
         if not seeds:
             raise ContentFilterError(
-                "The pipeline's own safety checker withheld the picture",
+                "The pipeline's safety checker filtered the image",
                 detail=f"seed {first}",
-                hint="Rephrase, or try another seed: the checker errs at times.",
+                hint="Rephrase the prompt or try another seed; the checker has false positives.",
                 billed=False,
             )
         if withheld:
-            self._put(Notice(kind="warning", text=f"{withheld} of {count} pictures withheld by the pipeline's safety checker"))
+            self._put(Notice(kind="warning", text=f"{withheld} of {count} images filtered by the pipeline's safety checker"))
         return image_options.provenance(data=last, seed=seeds[0], seeds=seeds if len(seeds) > 1 else None, steps=self._steps or None)
 
     def _generate_one(self, arguments: dict[str, Any], seed: int) -> bytes | None:
@@ -217,12 +217,12 @@ class _ImageGeneration:
             if self._steps:
                 raise
             raise BadRequestError(
-                "The pipeline does not take this", detail=str(e)[:300], hint="Change or leave out what it names."
+                "The pipeline rejected an argument", detail=str(e)[:300], hint="Change or remove what it names."
             ) from None
         pictures = getattr(out, "images", None)
         if not isinstance(pictures, list) or not hasattr(pictures[0], "save"):
             raise ModelError(
-                "This pipeline makes something other than pictures", detail=type(self._pipe).__name__, hint="Take one that makes images."
+                "This pipeline does not generate images", detail=type(self._pipe).__name__, hint="Use one that generates images."
             )
         flagged = getattr(out, "nsfw_content_detected", None)
         if isinstance(flagged, list) and any(flagged):
@@ -276,21 +276,21 @@ class _ImageGeneration:
             max_length, tokenizer = max(limits, key=lambda pair: pair[0])
             length = len(tokenizer(self._options.prompt, truncation=False, verbose=False).input_ids)
             if length > max_length:
-                self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {max_length} are read"))
+                self._put(Notice(kind="warning", text=f"the prompt has {length} tokens and only the first {max_length} are used"))
 
 
 def _image_to_image(pipe: Any) -> Any:
     """The image-to-image pipeline, from the same loaded components."""
     if "image" in inspect.signature(pipe.__call__).parameters:
         return pipe
-    library = require("diffusers", "images", "to make pictures here")
+    library = require("diffusers", "images", "to generate images locally")
     try:
         other = library.AutoPipelineForImage2Image.from_pipe(pipe)
     except ValueError:
         raise BadRequestError(
-            "This pipeline draws from words alone",
+            "This pipeline accepts only text",
             detail=type(pipe).__name__,
-            hint="Leave the attached picture out, or take another pipeline.",
+            hint="Remove the attached image, or use another pipeline.",
         ) from None
     other.set_progress_bar_config(disable=True)
     return other
@@ -298,13 +298,13 @@ def _image_to_image(pipe: Any) -> Any:
 
 def _input_image(options: ImageOptions) -> Any:
     """The attached image, resized to the output size."""
-    pil = require("PIL.Image", "images", "to open a picture")
+    pil = require("PIL.Image", "images", "to open an image")
     if len(options.images) > 1:
-        raise BadRequestError("The drawing begins with one picture", detail=f"{len(options.images)} attached", hint="Attach one.")
+        raise BadRequestError("Only one input image is supported", detail=f"{len(options.images)} attached", hint="Attach one.")
     try:
         picture = pil.open(io.BytesIO(options.images[0].data)).convert("RGB")
     except OSError as e:
-        raise BadRequestError("The attached picture cannot be opened", detail=str(e)[:200]) from None
+        raise BadRequestError("The attached image cannot be opened", detail=str(e)[:200]) from None
     size = options.size or tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in picture.size)
     return picture if picture.size == size else picture.resize(size)
 
@@ -313,7 +313,7 @@ def _check_size(options: ImageOptions) -> None:
     if options.size and any(side % _MULTIPLE for side in options.size):
         near = "x".join(str(max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)) for side in options.size)
         raise BadRequestError(
-            f"The sides of a picture are multiples of {_MULTIPLE} here",
+            f"Image sides must be multiples of {_MULTIPLE}",
             detail=f"{options.size[0]}x{options.size[1]}",
             hint=f"`-p size={near}`.",
         )

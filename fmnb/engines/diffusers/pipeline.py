@@ -69,14 +69,12 @@ def split_variants(files: list[Path]) -> tuple[list[Path], list[Path]]:
 
 def select_precision(folder: Path, dtype: str) -> tuple[str, str]:
     """Device and dtype: as requested, otherwise 16 bits on an NVIDIA GPU and 32 bits elsewhere."""
-    torch = require("torch", "torch", "to make pictures here")
+    torch = require("torch", "torch", "to generate images locally")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if dtype and dtype not in DTYPES:
-        raise BadRequestError("There is no such dtype", detail=repr(dtype), hint=f"Take one of {', '.join(DTYPES)}.")
+        raise BadRequestError("Unknown dtype", detail=repr(dtype), hint=f"Use one of {', '.join(DTYPES)}.")
     if dtype == "float16" and device == "cpu":
-        raise BadRequestError(
-            "float16 is for graphics cards", detail="this machine draws on its processor", hint="--dtype bfloat16 halves the memory."
-        )
+        raise BadRequestError("float16 needs a GPU", detail="this machine has only a CPU", hint="--dtype bfloat16 halves the memory.")
     full, _ = split_variants(files(folder))
     kinds = {kind for f in full for kind in element_counts(f)}
     return device, dtype or ("float32" if device != "cuda" else "bfloat16" if "BF16" in kinds else "float16")
@@ -115,20 +113,20 @@ def check_fits(name: str, folder: Path, device: str, dtype: str, size: tuple[int
         free = int(torch.cuda.mem_get_info()[0])
         if need > free:
             raise InsufficientMemoryError(
-                "This pipeline does not fit onto the graphics card",
+                "This pipeline does not fit into GPU memory",
                 detail=f"{name} needs about {host.gib(need)}; {host.gib(free)} are free",
                 hint="`%fm unload`, a smaller size, or a smaller pipeline.",
             )
     else:
-        host.check_fits(name, need, f"weights in {dtype} and one picture")
+        host.check_fits(name, need, f"weights in {dtype} and one image")
     return need
 
 
 def load(folder: Path, device: str, dtype: str) -> Pipeline:
     """Load the pipeline from its folder: only safetensors, and no code in the folder is run."""
     began = time.monotonic()
-    torch = require("torch", "torch", "to make pictures here")
-    library = require("diffusers", "images", "to make pictures here")
+    torch = require("torch", "torch", "to generate images locally")
+    library = require("diffusers", "images", "to generate images locally")
     full, half = split_variants(files(folder))
     variant = "fp16" if half and (not full or dtype == "float16") else None
     try:
@@ -140,7 +138,7 @@ def load(folder: Path, device: str, dtype: str) -> Pipeline:
         raise ModelError(
             "diffusers cannot load this pipeline",
             detail=f"{folder.name}: {str(e)[:300]}",
-            hint="It may need a newer diffusers, or its code.",
+            hint="It may need a newer version of diffusers, or its own code.",
         ) from None
     pipe.set_progress_bar_config(disable=True)
     return Pipeline(pipe, time.monotonic() - began)
@@ -167,7 +165,7 @@ def _quiet(library: Any) -> Iterator[None]:
 @contextmanager
 def inference_threads(n: int) -> Iterator[None]:
     """Compute with `n` threads and without gradients; restores the notebook's setting afterwards."""
-    torch = require("torch", "torch", "to make pictures here")
+    torch = require("torch", "torch", "to generate images locally")
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

@@ -58,7 +58,7 @@ def backend(path: str | Path, name: str = "") -> EmbeddingBackend:
     files = weight_files(folder)
     if not config or not files:
         raise ModelError(
-            "This folder holds no model", detail=folder.name, hint="Give a folder with config.json, model.safetensors and tokenizer.json."
+            "This folder has no model", detail=folder.name, hint="Use a folder with config.json, model.safetensors and tokenizer.json."
         )
     return EmbeddingBackend(folder, name or f"vectors:{folder}", config, sum(f.stat().st_size for f in files))
 
@@ -77,7 +77,7 @@ def pooling_config(folder: Path, config: dict[str, Any]) -> PoolingConfig:
     ]
     pooling = settings.get("pooling_mode") or (modes[0] if modes else "mean")
     if pooling not in _POOLINGS:
-        raise ModelError("This model makes vectors in a way fmnb does not know", detail=f"pooling {pooling}", hint="Take another model.")
+        raise ModelError("fmnb does not support this model's pooling", detail=f"pooling {pooling}", hint="Use another model.")
     own = read_json(folder / "sentence_bert_config.json").get("max_seq_length")
     positions = config.get("max_position_embeddings") or 512
     limit = (
@@ -138,7 +138,7 @@ class EmbeddingBackend:
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """Raises UsageError: an encoder generates no text."""
-        raise UsageError(f"{self._info.name} makes vectors and writes no text", hint="`fm.embed(texts, model)` uses it.")
+        raise UsageError(f"{self._info.name} is an embedding model and generates no text", hint="Use it with `fm.embed(texts, model)`.")
         yield
 
     def embed(self, texts: Sequence[str], quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
@@ -149,10 +149,12 @@ class EmbeddingBackend:
         width = self._config.get("hidden_size")
         if dimensions not in (None, width):
             raise BadRequestError(
-                f"This model makes vectors of {width} numbers", detail=f"dimensions={dimensions}", hint="Leave dimensions out."
+                f"This model's vectors have {width} dimensions", detail=f"dimensions={dimensions}", hint="Leave dimensions out."
             )
         if quant not in ("", "none", "int8"):
-            raise BadRequestError("Vectors are made in float32 or int8", detail=f"quant={quant}", hint="Leave quant out, or give int8.")
+            raise BadRequestError(
+                "Embeddings support only float32 and int8", detail=f"quant={quant}", hint="Leave quant out, or set it to int8."
+            )
 
         def work(put: Callable[[Event | Vectors], None], stop: threading.Event) -> None:
             entry = model_entry(f"vectors {quant or 'none'}", self._folder)
@@ -182,7 +184,7 @@ class EmbeddingBackend:
             put(
                 Notice(
                     kind="warning",
-                    text=f"{truncated} of {len(texts)} texts are longer than {self._pooling.max_tokens} tokens: only their beginning counts",
+                    text=f"{truncated} of {len(texts)} texts are longer than {self._pooling.max_tokens} tokens and were truncated",
                 )
             )
         rows = [encoder.ids(t) for t in encodings]
@@ -227,7 +229,7 @@ class OnnxEncoder:
     """An encoder on onnxruntime."""
 
     def __init__(self, folder: Path, config: dict[str, Any], quant: str):
-        runtime = require("onnxruntime", "embed", "to make vectors here")
+        runtime = require("onnxruntime", "embed", "to compute embeddings locally")
         safe_open = require("safetensors", "embed", "to read weights").safe_open
         weights: dict[str, Array] = {}
         for file in weight_files(folder):
@@ -240,7 +242,7 @@ class OnnxEncoder:
         try:
             data = onnx_graph.graph(config, weights, quant)
         except KeyError as e:
-            raise ModelError("This encoder lacks a weight", detail=str(e), hint="Take another model.") from None
+            raise ModelError("This encoder is missing a weight", detail=str(e), hint="Use another model.") from None
         self._session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         self.padding = int(config.get("pad_token_id") or 0)
         self._tokenizer = tokenizer(folder)
@@ -271,8 +273,8 @@ class OnnxEncoder:
 def tokenizer(folder: Path) -> Any:
     """The fast tokenizer of the folder, without padding."""
     if not (folder / "tokenizer.json").is_file():
-        raise ModelError("This folder has no tokenizer.json", detail=folder.name, hint="Take a model that ships one.")
-    inner = require("tokenizers", "embed", "to read texts").Tokenizer.from_file(str(folder / "tokenizer.json"))
+        raise ModelError("This folder has no tokenizer.json", detail=folder.name, hint="Use a model that has one.")
+    inner = require("tokenizers", "embed", "to tokenize text").Tokenizer.from_file(str(folder / "tokenizer.json"))
     inner.no_padding()
     return inner
 

@@ -25,7 +25,7 @@ def graph(config: dict[str, Any], weights: dict[str, Array], quant: str) -> byte
 
     `weights` have the names of `transformers`, without the model's prefix; `quant` is none or int8.
     """
-    onnx = require("onnx", "embed", "to make vectors here")
+    onnx = require("onnx", "embed", "to compute embeddings locally")
     builder = _Builder(onnx, quant)
     layers, heads, epsilon = config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"]
     at = weights["embeddings.position_embeddings.weight"]

@@ -331,9 +331,9 @@ class LlamaBackend:
         needed = tokens + (request.max_tokens or 1)
         if needed > max_tokens:
             raise ContextTooLongError(
-                f"Prompt and answer do not fit: {needed - max_tokens:,} tokens too many",
-                detail=f"{tokens:,} tokens of prompt and {request.max_tokens or 'at least 1'} of answer; the model holds {max_tokens:,}",
-                hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+                f"Prompt and answer exceed the context window by {needed - max_tokens:,} tokens",
+                detail=f"prompt {tokens:,}, answer {request.max_tokens or 'at least 1'}, context window {max_tokens:,} tokens",
+                hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or use a model with a larger context window.",
             )
         if tokens + answer > model.context < max_tokens:
             n_ctx = min(max_tokens, max(tokens + answer, 2 * model.context))
@@ -372,7 +372,7 @@ class LlamaBackend:
         not_applied = [k for k in request.extra if k not in _SUPPORTED_PARAMS]
         if request.tools and not self._chat:
             not_applied.append("tools")
-        not_applied += [f"{name} (weights are quantised as their file is)" for name in ("quant", "dtype") if getattr(request, name)]
+        not_applied += [f"{name} (fixed by the GGUF file)" for name in ("quant", "dtype") if getattr(request, name)]
         temperature = request.temperature or 0.0
         body |= {
             "temperature": temperature,

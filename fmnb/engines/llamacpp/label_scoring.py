@@ -136,5 +136,5 @@ class _ForcedToken:
         if self._logprob is None and self._generated and allow_unreported and not self._error:
             return 0.0
         if self._logprob is None or math.isnan(self._logprob):
-            raise ValueError(self._error or "the engine tells no probabilities")
+            raise ValueError(self._error or "the engine reported no probability")
         return max(self._logprob, -100.0)  # -inf cannot be summed

@@ -198,8 +198,8 @@ def load(path: Path, n_ctx: int, put: Callable[[Event], None], stopped: Callable
     except RuntimeError as e:
         raise ModelError(
             "llama.cpp cannot load this model",
-            detail=f"{path.name} ({head.architecture or 'no architecture named'}): {e}",
-            hint="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may know it.",
+            detail=f"{path.name} ({head.architecture or 'unknown architecture'}): {e}",
+            hint="Its architecture may be newer than the engine (`%pip install -U xllamacpp`); the torch engine may support it.",
         ) from None
     address.set_port(server.listening_address)
     return LlamaModel(head, server, context, threads, note, time.monotonic() - began, address, slots)

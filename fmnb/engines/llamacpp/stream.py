@@ -91,7 +91,7 @@ class Answer:
         if progress := chunk.get("prompt_progress"):
             done, total = progress["processed"], progress["total"]
             if 0 < done < total:
-                self._put(Progress(stage="reading the prompt", done=done, total=total, unit="tokens"))
+                self._put(Progress(stage="processing the prompt", done=done, total=total, unit="tokens"))
         if usage := chunk.get("usage"):
             cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             self.usage = Usage(usage.get("prompt_tokens"), usage.get("completion_tokens"), cached, cost=0.0)
@@ -118,4 +118,4 @@ def engine_error(message: str, error: dict[str, Any] | None = None) -> CallError
         return ContextTooLongError(f"The prompt is {over:,} tokens too long", detail=message, hint="Shorten the prompt.")
     if error.get("code", 400) >= 500:
         return ServerError("The engine failed", detail=message, retryable=False, hint="`%fm unload`, then try again.")
-    return BadRequestError("The engine refused the request", detail=message, hint="Check parameters and schema.")
+    return BadRequestError("The engine rejected the request", detail=message, hint="Check parameters and schema.")

@@ -62,9 +62,9 @@ def _folder_info(path: Path, name: str) -> ModelInfo:
     about, files = folder.config(path), folder.weight_files(path)
     if not about or not files:
         raise ModelError(
-            "This folder holds no model",
+            "This folder has no model",
             detail=f"{path.name}: no {'weights' if about else 'config.json'}",
-            hint="Give a .gguf file, or a folder with config.json, safetensors and tokenizer.",
+            hint="Use a .gguf file, or a folder with config.json, safetensors and tokenizer.",
         )
     model_kind = folder.model_kind(about)
     size = sum(f.stat().st_size for f in files)
@@ -242,7 +242,7 @@ class TorchBackend:
             except (MemoryError, RuntimeError) as e:
                 if not is_oom(e):
                     raise
-                raise InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
+                raise InsufficientMemoryError("Out of memory", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.") from None
 
     def _facts(self, model: TorchModel, precision: Precision, count: int, fresh: bool) -> dict[str, Any]:
         """The facts about the model in an answer's `extra`."""
@@ -322,7 +322,7 @@ class _Answer:
 
         def on(done: int) -> None:
             if done < len(ids):
-                self._put(Progress(stage="reading the prompt", done=done, total=len(ids), unit="tokens"))
+                self._put(Progress(stage="processing the prompt", done=done, total=len(ids), unit="tokens"))
 
         logits, cached = model.prefill(ids, self._stopped, request.extra.get("cache_prompt") is not False, on, pixels)
         if logits is None:

@@ -46,9 +46,9 @@ def output_limit(model: TorchModel, request: Request, prompt_tokens: int) -> int
     over = (0 if model.has_separate_contexts and remaining < 0 else max_tokens or 1) - remaining
     if over > 0:
         raise ContextTooLongError(
-            f"Prompt and answer do not fit: {over:,} tokens too many",
-            detail=f"{prompt_tokens:,} tokens of prompt and {max_tokens or 'at least 1'} of answer; the model holds {model.context:,}",
-            hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or take a model with a longer context.",
+            f"Prompt and answer exceed the context window by {over:,} tokens",
+            detail=f"prompt {prompt_tokens:,}, answer {max_tokens or 'at least 1'}, context window {model.context:,} tokens",
+            hint="Shorten the prompt (a smaller sample of the data), lower --max-tokens, or use a model with a larger context window.",
         )
     return min(DEFAULT_MAX_TOKENS, remaining) if max_tokens is None else max_tokens
 

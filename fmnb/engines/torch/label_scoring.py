@@ -103,7 +103,7 @@ def score_labels(
                 yield (
                     row,
                     InsufficientMemoryError(
-                        "Memory ran out", detail=f"{len(row.prompt_ids):,} tokens", hint="`%fm unload`, or shorten the prompt."
+                        "Out of memory", detail=f"{len(row.prompt_ids):,} tokens", hint="`%fm unload`, or shorten the prompt."
                     ),
                 )
             else:

@@ -111,15 +111,15 @@ def from_transformers(config: Any) -> LlamaConfig | str:
     if family not in FAMILIES:
         return f"{family} runs on transformers"
     if getattr(config, "quantization_config", None):
-        return "its weights are quantised already"
+        return "its weights are already quantized"
     activation = _ACTIVATIONS.get(str(getattr(config, "hidden_activation", None) or config.hidden_act))
     gemma = family.startswith("gemma")
     if activation is None:
-        return "its activation is none of ours"
+        return "its activation function is not supported"
     if getattr(config, "attn_logit_softcapping", None) or getattr(config, "final_logit_softcapping", None):
-        return "its scores are capped softly"
+        return "it uses logit soft-capping"
     if getattr(config, "use_bidirectional_attention", None):
-        return "its attention looks ahead"
+        return "it uses bidirectional attention"
     layers, heads, width = config.num_hidden_layers, config.num_attention_heads, config.hidden_size
     size = getattr(config, "head_dim", None) or width // heads
     kinds = getattr(config, "layer_types", None)
@@ -130,7 +130,7 @@ def from_transformers(config: Any) -> LlamaConfig | str:
     for name in ("full_attention", "sliding_attention"):
         rotation = _read_rope(parameters.get(name, parameters))
         if rotation is None:
-            return "its positions are scaled in a way of their own"
+            return "its RoPE scaling is not supported"
         rotations.append(rotation)
     return LlamaConfig(
         num_layers=layers,

@@ -180,7 +180,7 @@ class _FastNet:
         more = at + len(ids) - self.cache.capacity
         if more > 0:
             width = self.cache.kv.element_size() * self.cache.kv.numel() // self.cache.capacity
-            host.check_fits(self._name, width * (at + len(ids)), "its context grows")
+            host.check_fits(self._name, width * (at + len(ids)), "for a larger context")
         return self.model.forward(ids, self.cache, at)
 
 
@@ -217,13 +217,13 @@ def _load_gguf(path: Path, precision: Precision, memory: int, on_bytes: Callable
     config = llama_config.from_gguf(head)
     if config is None:
         raise ModelError(
-            "The torch engine does not read this kind of GGUF file",
-            detail=f"{path.name}: {head.architecture or 'no architecture named'} {head.file_type}".rstrip(),
-            hint="Run it on llama.cpp (put gguf: before its name), or take the same model as a folder of safetensors.",
+            "The torch engine does not support this kind of GGUF file",
+            detail=f"{path.name}: {head.architecture or 'unknown architecture'} {head.file_type}".rstrip(),
+            hint="Run it on llama.cpp (put gguf: before its name), or use the same model as a folder of safetensors.",
         )
     tokens = gguf_tokenizer.tokenizer(head)
     return _fast_model(
-        path, config, GgufWeights(path), tokens, precision, memory, on_bytes, f"{head.architecture} from GGUF is our own code's"
+        path, config, GgufWeights(path), tokens, precision, memory, on_bytes, f"{head.architecture} from GGUF runs on fmnb's own network"
     )
 
 
@@ -238,13 +238,15 @@ def _load_folder(path: Path, precision: Precision, memory: int, on_bytes: Callab
         weights = FolderWeights(path, str(config.model_type)) if not isinstance(own_config, str) else None
         if not isinstance(own_config, str) and weights is not None and not weights.unsupported_reason:
             tokens = transformers_model.tokenizer(path, config)
-            return _fast_model(path, own_config, weights, tokens, precision, memory, on_bytes, f"{config.model_type} is our own code's")
+            return _fast_model(
+                path, own_config, weights, tokens, precision, memory, on_bytes, f"{config.model_type} runs on fmnb's own network"
+            )
         reason = own_config if isinstance(own_config, str) else weights.unsupported_reason if weights is not None else ""
         net: Any = transformers_model.CausalModel(path, precision)
     elif model_kind == "seq2seq":
         net, reason = Seq2SeqModel(path, precision), "encoder-decoder models run on transformers"
     else:
-        net, reason = VisionModel(path, precision), "seeing models run on transformers"
+        net, reason = VisionModel(path, precision), "vision models run on transformers"
     return TorchModel(net, net.tokenizer, net.vocabulary, context, precision, net.memory, ("plain", reason))
 
 

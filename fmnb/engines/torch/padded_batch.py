@@ -46,7 +46,7 @@ def generate(
             if not is_oom(e):
                 raise
             if len(batch) == 1:
-                error = InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.")
+                error = InsufficientMemoryError("Out of memory", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt.")
                 yield batch[0], error
                 continue
             batch_size = len(batch) // 2

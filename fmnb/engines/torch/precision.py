@@ -47,24 +47,26 @@ def select_precision(path: Path, dtype: str = "", quant: str = "") -> Precision:
     """
     torch = require("torch", "torch", "to run models with torch")
     if dtype not in ("", *DTYPES):
-        raise BadRequestError("There is no such dtype", detail=repr(dtype), hint=f"Take one of {', '.join(DTYPES)}.")
+        raise BadRequestError("Unknown dtype", detail=repr(dtype), hint=f"Use one of {', '.join(DTYPES)}.")
     if quant not in ("", *QUANTS):
-        raise BadRequestError("There is no such quant", detail=repr(quant), hint=f"Take one of {', '.join(QUANTS)}.")
+        raise BadRequestError("Unknown quant", detail=repr(quant), hint=f"Use one of {', '.join(QUANTS)}.")
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kinds = _kinds(path)
     packed = bool(kinds - FLOAT_FORMATS)
     possible = _supported_quants(torch, device, dtype, kinds)
     best = next((q for q in possible if packed), "none")
     if quant not in ("", "none") and quant not in possible:
-        raise BadRequestError(f"quant={quant} does not go here", detail=_why_not(torch, device, dtype, kinds), hint=_hint(device, dtype))
+        raise BadRequestError(
+            f"quant={quant} is not supported here", detail=_why_not(torch, device, dtype, kinds), hint=_hint(device, dtype)
+        )
     if quant not in ("", "none") and not packed and folder.config(path).get("quantization_config"):
         raise BadRequestError(
-            f"quant={quant} does not go here", detail="the folder's weights are quantised already", hint="Leave --quant out."
+            f"quant={quant} is not supported here", detail="the folder's weights are already quantized", hint="Leave --quant out."
         )
-    numbers, reason = (dtype, "as asked") if dtype else _default_dtype(torch, device)
+    numbers, reason = (dtype, "as requested") if dtype else _default_dtype(torch, device)
     reason_text = f"{numbers} on {_DEVICES[device]}: {reason}"
     if (selected := quant or best) != "none":
-        reason_text += f"; {selected}: {'as asked' if quant else 'the file is quantised'}"
+        reason_text += f"; {selected}: {'as requested' if quant else 'the file is quantized'}"
     return Precision(numbers, selected, device, reason_text)
 
 
@@ -92,16 +94,16 @@ def _supported_quants(torch: Any, device: str, dtype: str, kinds: set[str]) -> l
 
 def _why_not(torch: Any, device: str, dtype: str, kinds: set[str]) -> str:
     if device != "cpu":
-        return f"packed weights run on a CPU alone, and this is {_DEVICES[device]}"
+        return f"quantized weights run only on a CPU, and this is {_DEVICES[device]}"
     if dtype not in ("", "bfloat16"):
-        return f"packed weights compute in bfloat16, not in {dtype}"
+        return f"quantized weights need bfloat16, not {dtype}"
     if not hasattr(torch.ops.aten, "_weight_int8pack_mm"):
         return f"torch {torch.__version__} has no kernel for it"
-    return f"the file holds {', '.join(sorted(kinds))}; packing them once more would lose too much"
+    return f"the file has {', '.join(sorted(kinds))}; quantizing it again would lose too much"
 
 
 def _hint(device: str, dtype: str) -> str:
-    return "Leave --quant or --dtype out." if device == "cpu" and dtype else "Leave --quant out, or give none."
+    return "Leave --quant or --dtype out." if device == "cpu" and dtype else "Leave --quant out, or set it to none."
 
 
 def _kinds(path: Path) -> set[str]:

@@ -44,11 +44,11 @@ def sampling_params(request: Request) -> SamplingParams:
     def number(name: str, default: float, most: float) -> float:
         value = request.extra.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-            raise BadRequestError(f"{name} is out of range", detail=repr(value), hint=f"Give a number from 0 to {most:g}.")
+            raise BadRequestError(f"{name} is out of range", detail=repr(value), hint=f"Use a number from 0 to {most:g}.")
         return value
 
     if request.temperature is not None and not 0 <= request.temperature <= 100:
-        raise BadRequestError("The temperature is out of range", detail=repr(request.temperature), hint="Give 0 or a little more.")
+        raise BadRequestError("The temperature is out of range", detail=repr(request.temperature), hint="Use 0 or a small positive number.")
     return SamplingParams(
         request.temperature or 0.0,
         int(number("top_k", 0, 1e9)),
@@ -126,7 +126,7 @@ class Grammar:
         self._matcher = self._new_matcher()
 
     def _new_matcher(self) -> Any:
-        library = require("llguidance", "torch", "to keep an answer to its schema")
+        library = require("llguidance", "torch", "for structured output")
         try:
             if self.decoder.expression is not None:
                 grammar = library.LLMatcher.grammar_from_regex(as_regex(self.decoder.expression))
@@ -209,4 +209,4 @@ class Grammar:
 
 
 def _schema_error(reason: str) -> BadRequestError:
-    return BadRequestError("The engine cannot follow this schema", detail=reason[:300], hint="Simplify the schema.")
+    return BadRequestError("The engine does not support this schema", detail=reason[:300], hint="Simplify the schema.")

@@ -96,7 +96,7 @@ def generate(
             if batch_size == 1:
                 yield (
                     active.pop(),
-                    InsufficientMemoryError("Memory ran out", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt."),
+                    InsufficientMemoryError("Out of memory", detail=str(e)[:200], hint="`%fm unload`, or shorten the prompt."),
                 )
             batch_size = max(1, len(active) // 2)
             for row in active:

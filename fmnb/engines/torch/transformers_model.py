@@ -59,26 +59,26 @@ class FolderTokenizer:
         """Token ids of a conversation with a generation prompt; plain text without a template."""
         if not self.template:
             return list(self._inner(plain_text(messages), verbose=False).input_ids)
-        require("jinja2", "torch", "to fill a chat template")
+        require("jinja2", "torch", "to render a chat template")
         from jinja2 import TemplateError
 
         try:
             text = self._inner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **extra)
         except TemplateError as e:
             raise BadRequestError(
-                "The model's chat template refused the conversation", detail=str(e), hint="Check the order and kinds of messages."
+                "The model's chat template rejected the conversation", detail=str(e), hint="Check the order and kinds of messages."
             ) from None
         return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The tokenizer for llguidance, with `vocabulary` logits."""
-        library = require("llguidance", "torch", "to keep an answer to its schema")
+        library = require("llguidance", "torch", "for structured output")
         core: Any = getattr(self._inner, "backend_tokenizer", None)
         try:
             return library.LLTokenizer(core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
         except (ValueError, AttributeError) as e:
             raise BadRequestError(
-                "A schema cannot be kept with this model's kind of tokenizer", detail=str(e)[:200], hint="Leave the schema out."
+                "Structured output is not supported with this model's tokenizer", detail=str(e)[:200], hint="Leave the schema out."
             ) from None
 
 
@@ -131,9 +131,9 @@ def _load_error(path: Path, e: Exception) -> Exception:
     message = str(e)
     if isinstance(e, pickle.UnpicklingError):
         return ModelError(
-            "The weights are a pickle file that holds more than tensors",
-            detail=f"{path.name}: loading it would run code that came with it",
-            hint="Take the same model with safetensors.",
+            "The weights are a pickle file that contains more than tensors",
+            detail=f"{path.name}: loading it would run code from the file",
+            hint="Use the same model with safetensors.",
         )
     if isinstance(e, (ImportError, ValueError)) and (match := _MISSING.search(message)):
         package = next(g for g in match.groups() if g).lower()
@@ -163,9 +163,9 @@ def load_pretrained(path: Path, auto: str, precision: Precision) -> tuple[Any, A
     missing = sorted({*info["missing_keys"], *(str(k[0] if isinstance(k, tuple) else k) for k in info["mismatched_keys"])})
     if missing:
         raise ModelError(
-            "The folder lacks weights of this model",
+            "Weights of this model are missing from the folder",
             detail=f"{path.name}: {', '.join(missing[:3])}{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}",
-            hint="Pull the model again, or take one that was made for writing text.",
+            hint="Pull the model again, or use a text-generation model.",
         )
     model = model.to(precision.device).eval()
     if precision.quant != "none":

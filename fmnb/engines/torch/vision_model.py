@@ -58,7 +58,7 @@ class VisionModel:
 
     def prepare(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
         """A conversation as token ids, with pixels and other tensors."""
-        require("jinja2", "torch", "to fill a chat template")
+        require("jinja2", "torch", "to render a chat template")
         from jinja2 import TemplateError
 
         turns = [_with_images(w, m) for m in messages for w in chat_messages(m, images=True)]
@@ -80,7 +80,7 @@ class VisionModel:
                 inputs = self._processor(text=[text], images=pictures or None, return_tensors="pt")
         except (TemplateError, ValueError, TypeError, IndexError) as e:
             raise BadRequestError(
-                "The model's processor refused the conversation", detail=str(e)[:200], hint="Check the order of messages and images."
+                "The model's processor rejected the conversation", detail=str(e)[:200], hint="Check the order of messages and images."
             ) from None
         more = {k: v for k, v in inputs.items() if k not in ("input_ids", "attention_mask", "labels")}
         return inputs["input_ids"][0].tolist(), more
@@ -118,9 +118,7 @@ def _processor(library: Any, path: Path) -> Any:
     with quiet_loading(path):
         processor = library.AutoProcessor.from_pretrained(path, local_files_only=True)
     if not hasattr(processor, "image_processor"):
-        raise ModelError(
-            "The folder lacks what prepares its images", detail=f"{path.name}: no preprocessor_config.json", hint="Pull it again."
-        )
+        raise ModelError("The folder has no image processor", detail=f"{path.name}: no preprocessor_config.json", hint="Pull it again.")
     return processor
 
 

@@ -67,9 +67,9 @@ def model_kind(about: dict[str, Any]) -> Kind:
         return "seq2seq"
     if any(h.endswith(_NO_TEXT_HEADS) for h in heads) or about.get("model_type") in _ENCODERS:
         raise ModelError(
-            "This model writes no text",
+            "This model does not generate text",
             detail=", ".join(heads) or str(about.get("model_type")),
-            hint="Take a causal or encoder-decoder model; for vectors, fm.embed.",
+            hint="Use a causal or encoder-decoder model; for embeddings, use fm.embed.",
         )
     return "causal"
 
@@ -143,7 +143,7 @@ def _read_header(file: Path) -> dict[str, TensorInfo]:
     if any(
         t.offset + t.size > file_size or t.size != math.prod(t.shape) * _BYTES.get(t.kind, 0) for t in infos.values() if t.kind in _BYTES
     ):
-        raise DownloadError("The weights file is cut short", detail=f"{file.name}: {file_size:,} bytes", hint="Pull the model again.")
+        raise DownloadError("The weights file is truncated", detail=f"{file.name}: {file_size:,} bytes", hint="Pull the model again.")
     return infos
 
 

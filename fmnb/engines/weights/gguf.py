@@ -218,7 +218,7 @@ def read(path: str | os.PathLike[str]) -> Gguf:
     try:
         stat = file.stat()
     except OSError:
-        raise NotPulledError("There is no model file", detail=str(file), hint="Check the path, or `%fm pull` the model.") from None
+        raise NotPulledError("The model file does not exist", detail=str(file), hint="Check the path, or `%fm pull` the model.") from None
     key = (str(file), stat.st_size, stat.st_mtime_ns)
     if key not in _headers:
         if len(_headers) > 64:
@@ -242,9 +242,7 @@ def _parse(path: Path, m: mmap.mmap, size: int) -> Gguf:
     version, n_tensors, n_keys = struct.unpack_from("<IQQ", m, 4)
     if version not in (2, 3):
         format_name = "big-endian" if version in (0x02000000, 0x03000000) else f"version {version}"
-        raise ModelError(
-            "This kind of GGUF file cannot be read", detail=f"{path.name}: {format_name}", hint="Convert it anew to version 3."
-        )
+        raise ModelError("This GGUF version is not supported", detail=f"{path.name}: {format_name}", hint="Convert it to version 3.")
     if n_keys > _MAX_KEYS or n_tensors > _MAX_TENSORS:
         raise _damaged_error(path, f"{n_keys} keys and {n_tensors} tensors")
     cursor = _Cursor(path, m, size)
@@ -283,7 +281,7 @@ class _Cursor:
         """Skip `n` bytes; returns their start."""
         at = self.at
         if n > self.size - at:
-            raise _truncated_error(self.path, f"its head asks for {n:,} bytes at {at:,} of {self.size:,}")
+            raise _truncated_error(self.path, f"its header needs {n:,} bytes at {at:,} of {self.size:,}")
         self.at = at + n
         return at
 
@@ -335,9 +333,9 @@ class _Cursor:
         kind, offset = self.number("I"), self.number("Q")
         if kind not in _GGML:
             raise ModelError(
-                "This model uses a number format that is not known here",
+                "This model's number format is not supported",
                 detail=f"{self.path.name}: tensor {name}, type {kind}",
-                hint="Take another quantisation of it, such as Q4_K_M.",
+                hint="Use another quantization of it, such as Q4_K_M.",
             )
         return name, shape, kind, offset
 
@@ -352,16 +350,16 @@ def shards(path: Path, head: Gguf) -> list[Path]:
     if not isinstance(parts, int) or parts <= 1 or not match:
         return [path]
     if int(match[2]) != parts:
-        raise _damaged_error(path, f"{parts} parts by its head, {int(match[2])} by its name")
+        raise _damaged_error(path, f"{parts} shards in its header, {int(match[2])} in its name")
     files = [path.with_name(f"{path.name[: match.start()]}-{i:05d}-of-{match[2]}.gguf") for i in range(1, parts + 1)]
     for file in files:
         if not file.is_file():
-            raise NotPulledError("A part of this model is missing", detail=file.name, hint="Pull the model again.")
+            raise NotPulledError("A shard of this model is missing", detail=file.name, hint="Pull the model again.")
     return files
 
 
 def _truncated_error(path: Path, detail: str) -> DownloadError:
-    return DownloadError("The model file is cut short", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")
+    return DownloadError("The model file is truncated", detail=f"{path.name}: {detail}", hint="Remove it and pull the model again.")
 
 
 def _damaged_error(path: Path, detail: str) -> ModelError:

@@ -81,13 +81,13 @@ class Tokenizer:
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The tokenizer for llguidance, with `vocabulary` logits."""
-        library = require("llguidance", "torch", "to keep an answer to its schema")
+        library = require("llguidance", "torch", "for structured output")
         return library.LLTokenizer(self.core.to_str(), n_vocab=vocabulary, eos_token=sorted(self.ends))
 
 
 def tokenizer(head: gguf.Gguf) -> Tokenizer:
     """The tokenizer of a GGUF file. Raises ModelError for an unsupported kind."""
-    require("tokenizers", "torch", "to cut text into tokens")
+    require("tokenizers", "torch", "to tokenize text")
     kind = head.metadata.get("tokenizer.ggml.model")
     tokens = [t.decode("utf-8", "replace") for t in head.tokens]
     types = head.array("tokenizer.ggml.token_type") or [_NORMAL] * len(tokens)
@@ -98,7 +98,7 @@ def tokenizer(head: gguf.Gguf) -> Tokenizer:
         core = _sentencepiece(tokens, head.array("tokenizer.ggml.scores"), types, _flag(head, "add_space_prefix", True))
     else:
         raise ModelError(
-            "The torch engine does not know this model's tokenizer",
+            "The torch engine does not support this model's tokenizer",
             detail=f"{head.path.name}: {kind} {pretokenizer}".rstrip(),
             hint="Run it on llama.cpp: put gguf: before its name.",
         )
@@ -174,14 +174,14 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
     The template comes with the weights and is untrusted: it runs in a read-only sandbox. Raises
     BadRequestError if it rejects the conversation.
     """
-    require("jinja2", "torch", "to fill a chat template")
+    require("jinja2", "torch", "to render a chat template")
     from jinja2 import TemplateError
 
     try:
         return str(_compiled(template).render(messages=messages, add_generation_prompt=True, **names))
     except TemplateError as e:
         raise BadRequestError(
-            "The model's chat template refused the conversation", detail=str(e), hint="Check the order and kinds of messages."
+            "The model's chat template rejected the conversation", detail=str(e), hint="Check the order and kinds of messages."
         ) from None
 
 

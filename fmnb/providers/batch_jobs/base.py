@@ -27,7 +27,10 @@ BATCH_PRICE = 0.5  # of the price
 
 @dataclass(frozen=True)
 class State:
-    """The state of a job: `ended` is true when it has ended; `problem` is the reason if there are no results."""
+    """The state of a job.
+
+    `ended` is true when it has ended; `problem` is the reason if there are no results.
+    """
 
     ended: bool
     done: int = 0

@@ -46,14 +46,14 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     if tls := next((e for e in chain if isinstance(e, ssl.SSLError)), None):
         if not began:
             return TLSError(
-                f"The connection to {host} could not be secured",
+                f"No secure connection to {host}",
                 detail=shorten(getattr(tls, "verify_message", "") or str(tls)),
-                hint="Behind a proxy that opens TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
+                hint="Behind a proxy that intercepts TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
             )
     if began:
         return stream_interrupted(profile, characters or 0)
     if any(isinstance(e, socket.gaierror) for e in chain):
-        return ConnectionFailedError(f"The name {host} was not found", detail="DNS failure", hint="Check the address and the network.")
+        return ConnectionFailedError(f"The host name {host} was not found", detail="DNS failure", hint="Check the address and the network.")
     if names & {"ConnectError", "ConnectionRefusedError"}:
         if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
             return ConnectionFailedError(
@@ -67,13 +67,13 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
         )
     if names & {"ProxyError"}:
         return ConnectionFailedError(
-            "The proxy did not let the request through",
+            "The proxy rejected the request",
             detail=shorten(redact(_cause_text(chain), secret)),
             hint="Check HTTPS_PROXY and NO_PROXY.",
         )
     if names & _PROTOCOL_ERRORS and _NOT_HTTP.search(_cause_text(chain)):
         return UnexpectedResponseError(
-            f"{who} does not speak HTTP at that address",
+            f"{who} did not respond with HTTP at that address",
             detail=shorten(redact(_cause_text(chain), secret)),
             hint="Check the base_url.",
             billed=None,
@@ -91,7 +91,7 @@ def interrupted(profile: Profile, error: BaseException | None, secret: str, *, b
     chain = list(_exception_chain(error))
     problem, detail = "lost the connection in the middle of the answer", shorten(redact(_cause_text(chain), secret)) if chain else ""
     if any("Timeout" in type(e).__name__ for e in chain):
-        problem, detail = "stopped in the middle of the answer", f"{profile.read_timeout:g} s of silence"
+        problem, detail = "stopped in the middle of the answer", f"no data for {profile.read_timeout:g} s"
         return CallTimeoutError(f"{profile.label} {problem}", detail=detail, hint="Try again.", billed=billed)
     return ConnectionFailedError(f"{profile.label} {problem}", detail=detail, hint="Try again.", billed=billed)
 
@@ -117,22 +117,24 @@ def _timeout(profile: Profile, names: set[str], characters: int | None) -> FmnbE
     if characters:
         return CallTimeoutError(
             f"{profile.label} stopped in the middle of the answer",
-            detail=f"{characters} characters, then {profile.read_timeout:g} s of silence",
+            detail=f"{characters} characters, then no data for {profile.read_timeout:g} s",
             hint="`%fm continue` continues from there.",
             billed=True,
             retryable=False,
         )
     return CallTimeoutError(
-        f"{profile.label} did not begin to answer",
-        detail=f"{profile.read_timeout:g} s of silence",
-        hint=f"Try again; a long wait is read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
+        f"{profile.label} did not start to answer",
+        detail=f"no data for {profile.read_timeout:g} s",
+        hint=f"Try again; to wait longer, set read_timeout in a [provider.{profile.name}] table of fmnb.toml.",
         billed=None,
     )
 
 
 def no_answer(profile: Profile, seconds: float) -> FmnbError:
     """The error if the list of models does not arrive within the timeout."""
-    return CallTimeoutError(f"{profile.label} does not answer", detail=f"{seconds:g} s of silence", hint="Check the address, or try again.")
+    return CallTimeoutError(
+        f"{profile.label} does not answer", detail=f"no data for {seconds:g} s", hint="Check the address, or try again."
+    )
 
 
 def _exception_chain(error: BaseException | None) -> Iterator[BaseException]:

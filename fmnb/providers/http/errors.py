@@ -84,7 +84,7 @@ def from_status(
     if 300 <= status < 400:
         target = headers.get("location", "")
         return BadRequestError(
-            f"{who} answers with a redirect, which is not followed so that no key leaves its host",
+            f"{who} responded with a redirect, which is not followed so that no key leaves its host",
             detail=redact(f"{status} to {target.split('?')[0]}", secret),
             hint="Set base_url to the final address if you trust it.",
         )
@@ -92,9 +92,9 @@ def from_status(
         return missing_key(profile, withheld=any(os.environ.get(v) for v in profile.key_env))
     if status == 401 or (status == 403 and not error_codes.FILTER.search(text)):
         return AuthenticationError(
-            f"{who} does not accept the key" if status == 401 else f"{who} does not allow this with the key",
+            f"{who} rejected the key" if status == 401 else f"{who} does not permit this with the key",
             detail=detail,
-            hint=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a key for one project may not reach every model.",
+            hint=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a project's key may not have access to every model.",
         )
     if status == 402 or (status in (400, 429) and (error_codes.NO_CREDIT.search(code) or error_codes.NO_CREDIT.search(text))):
         return RateLimitError(
@@ -102,16 +102,19 @@ def from_status(
         )
     if status == 429:
         wait = retry_after(headers)
-        after = f" It asks for a wait of {wait:.0f} s." if wait else ""
+        after = f" The service asks to wait {wait:.0f} s." if wait else ""
         return RateLimitError(
-            f"{who} limits how often it may be asked", detail=detail, hint=f"Wait, or lower the rate.{after}", retry_after=wait
+            f"{who} rate limit reached" + (" (HTTP 429)" if sent else ""),
+            detail=detail,
+            hint=f"Wait, or lower the rate.{after}",
+            retry_after=wait,
         )
     if status in (400, 413, 422, 500) and (error_codes.CONTEXT.search(code) or error_codes.CONTEXT.search(text)):
         return _context_error(who, inner, text, detail)
     if status in (400, 422, 500) and (error_codes.is_token_limit(code) or error_codes.is_token_limit(text)):
         return _token_limit_error(who, detail, characters)
     if status in (400, 403, 422, 500) and (error_codes.FILTER.search(code) or error_codes.FILTER.search(text)):
-        message = f"{who} withheld the rest of the answer" if characters else f"{who} refused the prompt for its content"
+        message = f"{who} filtered the rest of the answer" if characters else f"{who} rejected the prompt because of its content"
         return ContentFilterError(message, detail=detail, hint="Rephrase it, or use another model.", billed=None)
     if status in (400, 404, 422) and (code == "model_not_found" or error_codes.NO_MODEL.search(code) or error_codes.NO_MODEL.search(text)):
         return unknown_model(profile, model, detail, known_models)
@@ -132,9 +135,9 @@ def from_status(
     if not sent and error_codes.is_unsupported(text):
         return _unsupported_error(profile, text, detail)
     return BadRequestError(
-        f"{who} refused the request",
+        f"{who} rejected the request",
         detail=detail,
-        hint="Change or leave out what it names.",
+        hint="Change or remove what it names.",
         param=inner.get("param") if isinstance(inner.get("param"), str) else None,
         retryable=status in (409, 425),
     )
@@ -150,27 +153,30 @@ def _token_limit_error(who: str, detail: str, characters: int) -> FmnbError:
 def _unsupported_error(profile: Profile, text: str, detail: str) -> FmnbError:
     """The error for a feature that the server does not support, with this model or its start options."""
     who, lowered = profile.label, text.lower()
-    message, hint = f"{who} cannot do this", "Change or leave out what it names, or use another model."
+    message, hint = f"{who} cannot do this", "Change or remove what it names, or use another model."
     llama = profile.name == "llamacpp"
     if re.search(r"image|vision|multimodal|mmproj|\baudio\b|\bvideo\b", lowered):
         kind = next((k for k in ("audio", "video") if re.search(rf"\b{k}\b", lowered) and "image" not in lowered), "image")
-        message = f"{who} takes no {kind}{'s' if kind == 'image' else ''} with this model"
-        hint = "Use a model that can see" if kind == "image" else f"Use a model that takes {kind}"
+        message = f"{who} does not accept {kind}{'s' if kind == 'image' else ''} with this model"
+        hint = "Use a vision model" if kind == "image" else f"Use a model that accepts {kind}"
         hint += ", or start the server with the model's projector: --mmproj FILE." if llama else ", or leave it out."
     elif "embed" in lowered:
-        message, hint = f"{who} makes no vectors with this model", "Use a model for embeddings"
+        message, hint = f"{who} has no embeddings with this model", "Use an embedding model"
         hint += ", and start the server with --embeddings." if llama else ": `%fm models embed` lists some."
     elif "jinja" in lowered or "template" in lowered or "roles must alternate" in lowered:
-        message, hint = f"{who} cannot put this conversation into the model's form", "Change what its words name, or use another model."
+        message, hint = (
+            f"{who} cannot apply the model's chat template to this conversation",
+            "Change what the message names, or use another model.",
+        )
     return BadRequestError(message, detail=detail, hint=hint)
 
 
 def unknown_model(profile: Profile, model: str, detail: str, known_models: tuple[str, ...]) -> FmnbError:
     """The error for an unknown model, with similar names of the service."""
     near = difflib.get_close_matches(model, known_models, 3, 0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists what there is."
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists its models."
     if profile.name == "ollama":
-        hint += f" To fetch it, run `ollama pull {model}` in a terminal."
+        hint += f" To download it, run `ollama pull {model}` in a terminal."
     return UnknownModelError(f"{profile.label} has no model '{model}'", detail=detail, hint=hint)
 
 
@@ -180,7 +186,7 @@ def unexpected_response(profile: Profile, text: str, characters: int, secret: st
     if looks_html(text):
         return _html_error(profile, 200, text)
     return UnexpectedResponseError(
-        f"{profile.label} sent something that is not an answer",
+        f"{profile.label} returned something that is not an answer",
         detail=shorten(text),
         hint=f"Check the base_url: it should lead to {_expected_interface(profile)}.",
         billed=True if characters else None,
@@ -218,13 +224,13 @@ def looks_html(text: str) -> bool:
 def _html_error(profile: Profile, status: int, text: str, wait: float | None = None) -> FmnbError:
     title = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
     detail = f"{status}, a web page" + (f" titled '{shorten(title[1])}'" if title else "")
-    hint = "A proxy or a sign-in page may stand in between; check the base_url, HTTPS_PROXY and NO_PROXY."
+    hint = "There may be a proxy or a sign-in page in between; check the base_url, HTTPS_PROXY and NO_PROXY."
     if status == 429 or status >= 500:
         kind = RateLimitError if status == 429 else ServerError
         return kind(
-            f"Something in front of {profile.label} answered with a web page", detail=detail, hint=hint, billed=None, retry_after=wait
+            f"A proxy or gateway before {profile.label} returned a web page", detail=detail, hint=hint, billed=None, retry_after=wait
         )
-    return UnexpectedResponseError(f"A web page came from {profile.host} where an answer was expected", detail=detail, hint=hint)
+    return UnexpectedResponseError(f"{profile.host} returned a web page instead of an answer", detail=detail, hint=hint)
 
 
 def _context_error(who: str, inner: dict[str, Any], text: str, detail: str) -> FmnbError:
@@ -232,12 +238,12 @@ def _context_error(who: str, inner: dict[str, Any], text: str, detail: str) -> F
     if limit is None or requested is None:
         limit, requested = _limit_and_requested(text)
     if limit and requested and requested > limit:
-        message = f"Too long for the model by {requested - limit:,} tokens"
-        detail = f"{requested:,} asked, {limit:,} fit"
+        message = f"The request exceeds the context window by {requested - limit:,} tokens"
+        detail = f"{requested:,} requested, {limit:,} fit"
     else:
-        message = f"Too long for the model, says {who}"
+        message = f"{who} reports that the request exceeds the context window"
     return ContextTooLongError(
-        message, detail=detail, hint="Shorten the prompt, attach less, lower --max-tokens, or use a model with a longer context."
+        message, detail=detail, hint="Shorten the prompt, attach less, lower --max-tokens, or use a model with a larger context window."
     )
 
 

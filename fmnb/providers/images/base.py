@@ -25,9 +25,9 @@ from .models import media_kinds
 async def stream(p: Profile, model: str, request: Request) -> AsyncGenerator[Event, None]:
     """Make the requested media. Raises UsageError for a text request: these models write no text."""
     if request.format != "image":
-        kind = "videos" if "video" in media_kinds(p, model) else "pictures"
+        kind = "videos" if "video" in media_kinds(p, model) else "images"
         raise UsageError(
-            f"{p.name}:{model} makes {kind} and answers no questions", hint='Add -f image (format="image"), or name a model that writes.'
+            f"{p.name}:{model} generates {kind} and does not answer questions", hint='Add -f image (format="image"), or use a text model.'
         )
     check_routing(request.extra)
     options = image_options.image_options(request)

@@ -24,7 +24,7 @@ def media_event(p: Profile, model: str, options: ImageOptions, data: bytes, *, s
     if not kind and stated_format == "svg":
         kind = "image/svg+xml"  # can be saved, but is never shown, since it may have active content
     if not kind:
-        raise faults.unexpected_response(p, f"{media.format_size(len(data))} that are neither a picture nor a video", 1, "")
+        raise faults.unexpected_response(p, f"{media.format_size(len(data))} that are neither an image nor a video", 1, "")
     name = f"{model.rpartition('/')[2]}{media.suffix(kind)}"
     return Media(data=data, media_type=kind, alt=media.alt_text(f"{p.name}:{model}", options.prompt), name=name)
 
@@ -53,7 +53,7 @@ async def end_events(
     `image_tokens` are the image tokens of input and output, which have their own prices.
     """
     if not items:
-        raise EmptyAnswerError(f"{p.label} answered with no picture", hint="Ask again, or rephrase.", billed=None)
+        raise EmptyAnswerError(f"{p.label} returned no image", hint="Try again, or rephrase the prompt.", billed=None)
     usage = usage or Usage()
     if usage.cost is None and not p.local and p.prices:
         await prices.load()

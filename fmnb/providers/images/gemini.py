@@ -39,7 +39,7 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
     usage, image_tokens_in, image_tokens_out = None, 0, 0
     for number in range(options.n or 1):
         yield Progress(
-            stage=f"{p.label} is making the picture", done=number, total=options.n if (options.n or 1) > 1 else None, unit="pictures"
+            stage=f"{p.label} is generating the image", done=number, total=options.n if (options.n or 1) > 1 else None, unit="images"
         )
         answer = await post(native, model, url, body, secret)
         for part in _parts(p, answer):
@@ -91,7 +91,7 @@ def _parts(p: Profile, answer: dict[str, Any]) -> list[dict[str, Any]]:
     reason = blocked or next((e for e in ends if any(word in e for word in _FILTERED)), "")
     if reason and not any("inlineData" in x for x in parts):
         raise ContentFilterError(
-            f"{p.label} made no picture of this", detail=reason, hint="Rephrase it, or use another model.", billed=False
+            f"{p.label} generated no image for this prompt", detail=reason, hint="Rephrase it, or use another model.", billed=False
         )
     return parts
 
@@ -103,7 +103,7 @@ def _image_bytes(p: Profile, part: dict[str, Any], secret: str) -> bytes:
     try:
         return base64.b64decode(inline["data"])
     except (binascii.Error, ValueError, TypeError):
-        raise faults.unexpected_response(p, "a picture that is not base64", 1, secret) from None
+        raise faults.unexpected_response(p, "an image that is not base64", 1, secret) from None
 
 
 def _usage(document: Any) -> tuple[Usage, tuple[int, int]]:

@@ -39,15 +39,15 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
     for notice in ignored_options(options, supported):
         yield notice
     if options.images and video:
-        raise BadRequestError("Videos are made from words alone here", hint="Leave the attached pictures out.")
+        raise BadRequestError("Videos are generated only from text here", hint="Remove the attached images.")
     count = 1 if video else options.n or 1
     items: list[Media] = []
     for number in range(count):
         yield Progress(
-            stage=f"{p.label} is making the {'video' if video else 'picture'}",
+            stage=f"{p.label} is generating the {'video' if video else 'image'}",
             done=number,
             total=count if count > 1 else None,
-            unit="pictures",
+            unit="images",
         )
 
         def work(put: Callable[[bytes], None], stop: threading.Event, number: int = number) -> None:
@@ -58,25 +58,25 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
             yield items[-1]
     more: dict[str, Any] = {"seeds": [options.seed + i for i in range(count)]} if options.seed is not None and count > 1 else {}
     if len(options.images) > 1:
-        yield Notice(kind="not_applied", text="all attached pictures but the first")
+        yield Notice(kind="not_applied", text="all attached images but the first")
     async for event in end_events(p, model, options, items, None, steps=options.steps, **more):
         yield event
 
 
 def _call(p: Profile, model: str, options: ImageOptions, secret: str, video: bool, number: int) -> bytes:
     hub = require("huggingface_hub", "all", "to reach Hugging Face")
-    require("PIL.Image", "attach", "to open pictures from Hugging Face")
+    require("PIL.Image", "attach", "to open images from Hugging Face")
     name, _, provider = model.partition(":")
     if p.host == _ROUTER:
         if not secret.startswith("hf_"):  # the client would send any other key to the provider
             raise AuthenticationError(
-                f"{p.label} takes its own keys alone",
-                detail="a key that does not begin with hf_",
+                f"{p.label} accepts only its own keys",
+                detail="a key that does not start with hf_",
                 hint="Set HF_TOKEN to a token of the hub.",
             )
         if set_here("HF_ENDPOINT") and hub.constants.ENDPOINT != _HUB:  # the client sends the token to the hub to look up providers
             raise AuthenticationError(
-                f"{p.label} is not asked where a cell has named another hub",
+                f"{p.label} is not used because a cell set another hub",
                 detail=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
                 hint="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
             )
@@ -117,10 +117,10 @@ def _image_bytes(image: Any) -> bytes:
 def _error(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     if isinstance(e, TimeoutError):
         return CallTimeoutError(
-            f"{p.label} took too long", detail=f"{p.read_timeout:g} s", hint="Try again; a cold model may be warm by then.", billed=None
+            f"{p.label} took too long", detail=f"{p.read_timeout:g} s", hint="Try again; the model may be loaded by then.", billed=None
         )
     if isinstance(e, ValueError) and not hasattr(e, "response"):  # no provider has the model, or not for images
         return BadRequestError(
-            f"{p.label} cannot make this with {model}", detail=str(e)[:300], hint="Name another model or provider: org/name:provider."
+            f"{p.label} cannot generate this with {model}", detail=str(e)[:300], hint="Name another model or provider: org/name:provider."
         )
     return error_from(p, model, e, secret)

@@ -29,7 +29,7 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
     body, files, path = _request(p, model, options)
     for notice in ignored_options(options, set(p.image_fields)):
         yield notice
-    yield Progress(stage=f"{p.label} is making the picture")
+    yield Progress(stage=f"{p.label} is generating the image")
     while True:
         try:
             answer = await post(p, model, endpoint(p, f"/{path}", model), body, secret, files=files, drop_option=True)
@@ -74,9 +74,9 @@ def _request(p: Profile, model: str, options: ImageOptions) -> tuple[dict[str, A
             old = "kontext" in model.lower() and "flux.1" in model.lower()
             return body | ({"image_url": uris[0]} if old else {"reference_images": uris}), None, "images/generations"
     raise BadRequestError(
-        f"{p.label} makes pictures from words alone here",
+        f"{p.label} accepts only text for images here",
         detail=f"{len(options.images)} attached",
-        hint="Describe the picture, or use another model.",
+        hint="Describe the image, or use another model.",
     )
 
 
@@ -86,7 +86,7 @@ async def _bytes(p: Profile, item: Any, secret: str) -> bytes:
             if item.get("b64_json"):
                 return base64.b64decode(item["b64_json"], validate=False)
         except (binascii.Error, ValueError, TypeError):
-            raise faults.unexpected_response(p, "a picture that is not base64", 1, secret) from None
+            raise faults.unexpected_response(p, "an image that is not base64", 1, secret) from None
         if isinstance(item.get("url"), str):
             return await fetch(p, item["url"])
     raise faults.unexpected_response(p, str(item), 1, secret)

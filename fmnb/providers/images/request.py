@@ -58,7 +58,7 @@ async def post(
 def error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
     """The error of a failed image request."""
     error = client.error_from(p, model, e, secret, p.models if not p.local else ())
-    error.message = error.message.replace("Nothing answers chat requests", "Nothing answers requests for pictures")
+    error.message = error.message.replace("Nothing answers chat requests", "Nothing answers image requests")
     return error
 
 
@@ -69,7 +69,7 @@ async def fetch(p: Profile, url: str) -> bytes:
     secure = parts.scheme == "https" or (p.loopback and parts.scheme == "http" and host == p.host)
     if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
         raise CallError(
-            f"{p.label} put the picture where it is not fetched from",
+            f"{p.label} returned an image URL of a host that is not allowed",
             detail=f"{parts.scheme}://{host}",
             hint=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
             billed=True,
@@ -86,7 +86,7 @@ async def fetch(p: Profile, url: str) -> bytes:
         ):
             if response.status_code != 200:
                 raise CallError(
-                    f"{p.label} made the picture and does not hand it out",
+                    f"{p.label} generated the image but did not deliver it",
                     detail=f"{response.status_code} from {host}",
                     hint="Try again.",
                     billed=True,
@@ -95,7 +95,9 @@ async def fetch(p: Profile, url: str) -> bytes:
                 data += block
                 if len(data) > MAX_BYTES:
                     raise CallError(
-                        f"{p.label} sent more than a picture or video", detail=f"over {media.format_size(MAX_BYTES)}", billed=True
+                        f"{p.label} sent more data than an image or video may have",
+                        detail=f"over {media.format_size(MAX_BYTES)}",
+                        billed=True,
                     )
     except Exception as e:
         if isinstance(e, FmnbError) or not client.is_transport(e):

@@ -50,12 +50,12 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
             elif status == "RUNNING":
                 done = state.get("progress")
                 share = float(done) if isinstance(done, (int, float)) else 0.0
-                yield Progress(stage=f"{p.label} is making it", done=round(100 * share), total=100, unit="%")
+                yield Progress(stage=f"{p.label} is generating it", done=round(100 * share), total=100, unit="%")
             else:
                 ended = True
                 _raise_for_failure(p, task, state)
                 for url in state.get("output") or ():
-                    yield Progress(stage="fetching", unit="bytes")
+                    yield Progress(stage="downloading", unit="bytes")
                     items.append(media_event(p, model, options, await fetch(p, str(url))))
                     yield items[-1]
     finally:
@@ -86,7 +86,7 @@ def _task(model: str, options: ImageOptions, video: bool) -> tuple[dict[str, Any
         body["negativePrompt"] = options.negative
     if len(options.images) > 2:
         raise BadRequestError(
-            "A video takes a first and a last picture", detail=f"{len(options.images)} attached", hint="Attach one or two."
+            "A video accepts a first and a last image", detail=f"{len(options.images)} attached", hint="Attach one or two."
         )
     if len(options.images) == 2:
         body["promptImage"] = [{"uri": uri(i), "position": at} for i, at in zip(options.images, ("first", "last"), strict=True)]
@@ -105,7 +105,7 @@ async def _states(p: Profile, model: str, task: str, secret: str) -> AsyncIterat
             failed += 1
             if not e.retryable or failed >= _MAX_FAILED_POLLS:
                 e.billed, e.retryable = None, False
-                e.hint = f"The task {task} may go on at {p.label}. {e.hint}"
+                e.hint = f"The task {task} may still be running at {p.label}. {e.hint}"
                 raise
         else:
             failed = 0
@@ -144,10 +144,10 @@ def _raise_for_failure(p: Profile, task: str, state: dict[str, Any]) -> None:
     code = str(state.get("failureCode") or "")
     detail = "; ".join(filter(None, (code, str(state.get("failure") or "")))) or str(state["status"])
     if code.startswith("SAFETY"):
-        which = "what was asked" if ".INPUT" in code else "what it had made"
-        raise ContentFilterError(f"{p.label} withheld {which}", detail=detail, hint="Rephrase it, or use other pictures.", billed=None)
+        which = "the prompt" if ".INPUT" in code else "the result"
+        raise ContentFilterError(f"{p.label} filtered {which}", detail=detail, hint="Rephrase it, or use other images.", billed=None)
     if code.startswith(("INPUT", "ASSET")):
-        raise BadRequestError(f"{p.label} cannot use what was sent", detail=detail, hint="Change the prompt, picture or size.", billed=None)
+        raise BadRequestError(f"{p.label} cannot use the input", detail=detail, hint="Change the prompt, image or size.", billed=None)
     if state["status"] == "CANCELLED":
-        raise CallError(f"The task was cancelled at {p.label}", detail=task, hint="Run the cell again to make a new one.", billed=None)
-    raise ServerError(f"{p.label} failed to make it", detail=detail, hint="Run the cell again.", billed=None, retryable=False)
+        raise CallError(f"The task was cancelled at {p.label}", detail=task, hint="Run the cell again to create a new task.", billed=None)
+    raise ServerError(f"{p.label} failed to generate it", detail=detail, hint="Run the cell again.", billed=None, retryable=False)

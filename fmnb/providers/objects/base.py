@@ -100,13 +100,13 @@ class ObjectBackend:
             except Exception as e:
                 detail = f"{type(e).__name__}: {e}"
                 raise CustomModelError(
-                    f"{self._info.name[7:]} failed", detail=detail[:300], hint="Its own lines follow.", billed=None
+                    f"{self._info.name[7:]} failed", detail=detail[:300], hint="Its traceback follows.", billed=None
                 ) from e
             if stop.is_set():
                 return
             if silent:
                 raise EmptyAnswerError(
-                    f"{self._info.name[7:]} gave back no text", detail=type(self._value).__name__, hint="Return a text from it."
+                    f"{self._info.name[7:]} returned no text", detail=type(self._value).__name__, hint="Return text from it."
                 )
             put(end)
 
@@ -141,7 +141,7 @@ def _check_takes(function: Any, argument: Any, options: dict[str, Any]) -> None:
         signature.bind(argument, **options)
     except TypeError as e:
         raise UsageError(
-            "A function is called with the prompt alone",
+            "A function is called with only the prompt",
             detail=f"{signature}: {e}",
             hint="Give the other arguments defaults, or a lambda that fills them in.",
         ) from None
@@ -187,7 +187,9 @@ def last_text(request: Request) -> str:
     last = next(m for m in reversed(request.messages) if m.role == "user")
     if any(isinstance(p, Image) for p in last.parts):
         raise BadRequestError(
-            "This object takes text", detail="an image in the prompt", hint="Give a function whose first argument is called `messages`."
+            "This object accepts only text",
+            detail="an image in the prompt",
+            hint="Give a function whose first argument is called `messages`.",
         )
     return last.text
 

@@ -33,7 +33,7 @@ def speak(value: Any, request: Request, put: Callable[[Event], None], stopped: C
         if getattr(request, name, None) or name in request.extra:
             put(Notice(kind="not_applied", text=name))
     if any(isinstance(p, Image) for m in request.messages for p in m.parts):
-        raise BadRequestError("This object takes text", detail="an image in the prompt", hint="Name a model that can see.")
+        raise BadRequestError("This object accepts only text", detail="an image in the prompt", hint="Use a vision model.")
     messages = chat_messages(Profile("object"), request.messages)
     if request.schema is not None:
         instruct(messages, request.schema)

@@ -291,9 +291,9 @@ class AnthropicAnswer(Answer):
         if self.reason == "tool_calls" and not self.tools:
             self.reason = "stop"  # the forced tool call holds the structured output
         if reason == "max_tokens" and self._length:
-            self.notes.append(f"cut at {self._length:,} tokens, the length asked for where none is given: --max-tokens allows more")
+            self.notes.append(f"truncated at {self._length:,} tokens, the default limit: --max-tokens allows more")
         if reason == "model_context_window_exceeded":
-            self.notes.append("the model's context is full")
+            self.notes.append("the context window is full")
         if reason == "pause_turn":
             self.notes.append("the service paused a long turn: `%fm continue` goes on")
         if details.get("explanation"):

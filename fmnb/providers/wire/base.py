@@ -151,16 +151,16 @@ def check_image(profile: Profile, p: Image) -> None:
     """Raise BadRequestError if the service does not accept images."""
     if not profile.images:
         raise BadRequestError(
-            f"{profile.label} takes no images", detail=p.media_type, hint="Use a model that can see, or describe the image in words."
+            f"{profile.label} does not accept images", detail=p.media_type, hint="Use a vision model, or describe the image in words."
         )
 
 
 def no_documents(profile: Profile, p: File) -> BadRequestError:
     """The error for a file type that the service does not read."""
     return BadRequestError(
-        f"{profile.label} takes no documents",
+        f"{profile.label} does not accept documents",
         detail=f"{p.name or 'a file'} ({p.media_type})",
-        hint="Attach its text instead: a PDF's text is taken out with `--attach` when the model cannot read it.",
+        hint="Attach its text instead: `--attach` extracts the text of a PDF if the model cannot read it.",
     )
 
 

@@ -14,13 +14,13 @@ def error_at_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbErr
         return from_stream_error(p, model, answer.stream_error, answer.characters, secret, paid=answer.paid)
     if answer.pending_status and not answer.characters and not answer.tools:
         return BadRequestError(
-            f"{p.label} has taken the request and answers later",
+            f"{p.label} accepted the request but answers later",
             detail=f"status '{answer.pending_status}'",
-            hint="Leave -p background out: the answer is waited for here in any case. A batch job (--batch-api) is for answers that may take a day.",
+            hint="Leave -p background out: the call waits for the answer anyway. Use a batch job (--batch-api) for answers that may take a day.",
             billed=None,
         )
     if answer.reason == "content_filter" and not answer.refused:
-        message = f"{p.label} withheld {'the rest of ' if answer.characters else ''}the answer"
+        message = f"{p.label} filtered {'the rest of ' if answer.characters else ''}the answer"
         return ContentFilterError(message, detail="content filter", hint="Rephrase the prompt, or use another model.", billed=True)
     if answer.reason == "error":
         return ServerError(
@@ -33,7 +33,7 @@ def error_at_end(p: Profile, model: str, answer: Answer, secret: str) -> FmnbErr
     if answer.characters or answer.tools:
         return None
     detail = "reasoning and no answer" if answer.saw_reasoning else f"finish reason '{answer.reason or 'none'}'"
-    hint = "Ask again, or rephrase."
+    hint = "Try again, or rephrase the prompt."
     if answer.reason == "length":
-        hint = "The whole allowance went into reasoning: raise --max-tokens." if answer.saw_reasoning else "Raise --max-tokens."
-    return EmptyAnswerError(f"{p.label} answered with no text", detail=detail, hint=hint, billed=True)
+        hint = "All output tokens went into reasoning: raise --max-tokens." if answer.saw_reasoning else "Raise --max-tokens."
+    return EmptyAnswerError(f"{p.label} returned no text", detail=detail, hint=hint, billed=True)

@@ -232,7 +232,7 @@ class ResponsesAnswer(Answer):
         elif status in _LATER:
             self.pending_status = status
         elif status != "completed":
-            self.notes.append(f"the service says '{_word(status)}' of this answer")
+            self.notes.append(f"the service reports status '{_word(status)}' for this answer")
         thoughts = [i for i in items if i.get("type") == "reasoning"]
         if thoughts and all(i.get("encrypted_content") for i in thoughts):  # not stored at the service, so it must be sent back complete
             state = [{k: v for k, v in i.items() if v is not None} for i in items]

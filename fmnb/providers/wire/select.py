@@ -29,9 +29,9 @@ def pick(p: Profile, model: str, api: str = "") -> Wire:
         needs = "responses" in p.served and any(fnmatch.fnmatchcase(model, pattern) for pattern in p.responses_models)
         api = "responses" if needs else p.api
     if api not in p.served:
-        others = ", ".join(serving(api)) or "nobody that is known here"
+        others = ", ".join(serving(api)) or "no known provider"
         raise UsageError(
-            f"{p.label} has no interface of that kind",
+            f"{p.label} has no such interface",
             detail=f"--api {api}",
             hint=f"It has {' and '.join(p.served)}: leave --api out. {api} is served by {others}.",
         )

@@ -109,7 +109,7 @@ def test_a_picture_in_the_prompt_is_where_the_drawing_begins(folder):
     PIL.new("RGB", (40, 37), "red").save(out, "PNG")
     _, r = run(folder, ask("blue", Image(out.getvalue()), size="", steps=4, strength=0.5))
     assert r.image.size == (40, 32)
-    with pytest.raises(BadRequestError, match="one picture"):
+    with pytest.raises(BadRequestError, match="one input image"):
         run(folder, ask("blue", Image(out.getvalue()), Image(out.getvalue())))
 
 
@@ -132,7 +132,7 @@ def test_a_plain_question_says_what_to_add(folder):
 
 def test_a_prompt_that_is_read_in_part_is_announced(folder):
     events, _ = run(folder, ask("cat " * 60))
-    assert any("only the first 77 are read" in e.text for e in events if isinstance(e, Notice))
+    assert any("only the first 77 are used" in e.text for e in events if isinstance(e, Notice))
 
 
 def test_what_the_safety_checker_flags_is_withheld(tmp_path):
@@ -160,7 +160,7 @@ def test_a_dtype_is_a_pipeline_of_its_own(folder):
     loaded.unload()
     _, r = run(folder, ask(dtype="bfloat16"))
     assert r.extra["dtype"] == "bfloat16" and len(r.media) == 1
-    with pytest.raises(BadRequestError, match="graphics cards"):
+    with pytest.raises(BadRequestError, match="needs a GPU"):
         run(folder, ask(dtype="float16"))
     loaded.unload()
 
@@ -180,7 +180,7 @@ def test_only_safetensors_and_known_classes_are_taken(folder, tmp_path):
         backend(tmp_path)
     (tmp_path / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"x")
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": ["mine", "P"], "unet": ["diffusers", "U"]}))
-    with pytest.raises(ModelError, match="code of its own"):
+    with pytest.raises(ModelError, match="needs its own code"):
         backend(tmp_path)
 
 

@@ -117,7 +117,7 @@ def test_a_text_that_is_too_long_is_cut_and_said_so(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 8}')
     events = list(iterate_sync(backend(folder).embed(["cat " * 50, "the cat"])))
-    assert [e.text for e in events if isinstance(e, Notice)] == ["1 of 2 texts are longer than 8 tokens: only their beginning counts"]
+    assert [e.text for e in events if isinstance(e, Notice)] == ["1 of 2 texts are longer than 8 tokens and were truncated"]
 
 
 def test_int8_stays_close_and_is_another_model_in_memory(tmp_path):
@@ -133,7 +133,7 @@ def test_it_makes_vectors_and_writes_no_text(tmp_path):
     folder, _ = folder_of(tmp_path, "bert", "mean_tokens")
     b = backend(folder, "mine")
     assert isinstance(b, Embedder) and b.info.outputs == ("vector",) and not b.info.chat
-    with pytest.raises(UsageError, match="makes vectors and writes no text"):
+    with pytest.raises(UsageError, match="is an embedding model and generates no text"):
         list(iterate_sync(b.stream(Request("m", (message("user", "hi"),)))))
     with pytest.raises(BadRequestError, match="32 numbers"):
         fm.embed(TEXTS, f"path:{folder}", dimensions=8)

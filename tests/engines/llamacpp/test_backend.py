@@ -91,9 +91,9 @@ def test_a_parameter_the_engine_does_not_know_is_named_and_one_it_knows_is_not(m
     assert [e.text for e in got if isinstance(e, Notice) and e.kind == "not_applied"] == ["bogus"]
 
 
-def test_a_file_keeps_its_own_quantisation_and_says_so(model):
+def test_a_file_keeps_its_own_quantization_and_reports_it(model):
     got = events(model, ask("x", quant="int8", dtype="float32", max_tokens=2))
-    why = "weights are quantised as their file is"
+    why = "fixed by the GGUF file"
     assert [e.text for e in got if isinstance(e, Notice) and e.kind == "not_applied"] == [f"quant ({why})", f"dtype ({why})"]
 
 
@@ -116,7 +116,7 @@ def test_the_context_grows_when_a_prompt_needs_more(model):
     got = events(model, ask(text, max_tokens=2, stop=()))
     assert got[-1].extra["context"] == 4096
     assert got[-2].usage.input_tokens > 2048
-    reading = [e for e in got if isinstance(e, Progress) and e.stage == "reading the prompt"]
+    reading = [e for e in got if isinstance(e, Progress) and e.stage == "processing the prompt"]
     assert [e.done for e in reading] == sorted(e.done for e in reading) and len(reading) > 4
 
 
@@ -160,7 +160,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model):
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
     text = "The tide came in and went out again. " * 250
     stream = iterate_sync(model.stream(ask(text, max_tokens=2)))
-    read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
+    read = next(e for e in stream if isinstance(e, Progress) and e.stage == "processing the prompt")
     stream.close()
     again = events(model, ask(text, max_tokens=2))
     assert read.done < 0.2 * read.total
@@ -217,7 +217,7 @@ def test_a_loaded_model_listens_on_no_port(model):
 def test_a_file_cut_short_is_refused_before_anything_native_sees_it(embedded_path, tmp_path):
     with open(embedded_path, "rb") as f:
         (tmp_path / "cut.gguf").write_bytes(f.read(50_000_000))
-    with pytest.raises(DownloadError, match="cut short"):
+    with pytest.raises(DownloadError, match="truncated"):
         backend(tmp_path / "cut.gguf")
 
 

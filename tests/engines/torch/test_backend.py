@@ -101,8 +101,8 @@ def test_what_cannot_be_applied_is_named(model):
     [
         ({"extra": {"top_k": "many"}}, "top_k"),
         ({"extra": {"top_p": 2}}, "top_p"),
-        ({"dtype": "int3"}, "no such dtype"),
-        ({"quant": "int2"}, "no such quant"),
+        ({"dtype": "int3"}, "Unknown dtype"),
+        ({"quant": "int2"}, "Unknown quant"),
         ({"dtype": "float32", "quant": "int4"}, "quant=int4.*compute in bfloat16"),
         ({"dtype": "float16", "quant": "int8"}, "quant=int8.*compute in bfloat16"),
     ],
@@ -115,7 +115,11 @@ def test_a_value_that_makes_no_sense_is_refused_and_the_model_stays_usable(model
 
 def test_each_precision_is_a_model_of_its_own(model):
     residents.unload()
-    for options, why in (({}, "int4: the file is quantised"), ({"quant": "none"}, "bfloat16 on CPU"), (PLAIN, "float32 on CPU: as asked")):
+    for options, why in (
+        ({}, "int4: the file is quantized"),
+        ({"quant": "none"}, "bfloat16 on CPU"),
+        (PLAIN, "float32 on CPU: as requested"),
+    ):
         end = events(model, ask("Hi", max_tokens=2, **options))[-1]
         assert end.extra["dtype"] == options.get("dtype", "bfloat16")
         assert end.extra["quant"] == ("none" if options else "int4")
@@ -127,7 +131,7 @@ def test_each_precision_is_a_model_of_its_own(model):
 def test_a_long_prompt_is_read_in_slices_beyond_the_first_room(model):
     got = events(model, ask("The tide came in. " * 300, max_tokens=2))
     assert got[-2].usage.input_tokens > 1024
-    reading = [e.done for e in got if isinstance(e, Progress) and e.stage == "reading the prompt"]
+    reading = [e.done for e in got if isinstance(e, Progress) and e.stage == "processing the prompt"]
     assert reading == sorted(reading) and len(reading) > 4
 
 
@@ -176,7 +180,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
     text = "The tide came in and went out again. " * 250
     stream = iterate_sync(model.stream(ask(text, max_tokens=2)))
-    read = next(e for e in stream if isinstance(e, Progress) and e.stage == "reading the prompt")
+    read = next(e for e in stream if isinstance(e, Progress) and e.stage == "processing the prompt")
     stream.close()
     again = events(model, ask(text, max_tokens=2))
     assert read.done < 0.2 * read.total and read.total > 2000
@@ -202,12 +206,12 @@ def test_the_notebooks_own_number_of_threads_is_kept(model, monkeypatch):
 def test_a_file_cut_short_is_refused(embedded_path, tmp_path):
     with open(embedded_path, "rb") as f:
         (tmp_path / "cut.gguf").write_bytes(f.read(50_000_000))
-    with pytest.raises(DownloadError, match="cut short"):
+    with pytest.raises(DownloadError, match="truncated"):
         backend(tmp_path / "cut.gguf")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="holds no model"):
+    with pytest.raises(ModelError, match="has no model"):
         backend(tmp_path)
 
 

@@ -37,8 +37,8 @@ def test_a_folder_is_loaded_in_sixteen_bits_unless_something_else_is_asked(tmp_p
     assert (usual.dtype, usual.quant, usual.device) == ("bfloat16", "none", "cpu")
     assert usual.reason.startswith("bfloat16 on CPU: ")
     asked = select_precision(tmp_path, "float32", "none")
-    assert (asked.dtype, asked.reason) == ("float32", "float32 on CPU: as asked")
-    assert select_precision(tmp_path, "", "int4").reason == f"{usual.reason}; int4: as asked"
+    assert (asked.dtype, asked.reason) == ("float32", "float32 on CPU: as requested")
+    assert select_precision(tmp_path, "", "int4").reason == f"{usual.reason}; int4: as requested"
 
 
 @pytest.mark.parametrize("bf16", [True, False])
@@ -54,20 +54,20 @@ def test_a_gpu_that_is_there_is_taken_and_computes_with_what_it_has(tmp_path, mo
     for has, dtype in ((True, "bfloat16"), (False, "float16")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has=has: has)
         assert str(select_precision(tmp_path)) == f"torch cuda {dtype}"
-    with pytest.raises(BadRequestError, match="packed weights run on a CPU alone, and this is CUDA"):
+    with pytest.raises(BadRequestError, match="quantized weights run only on a CPU, and this is CUDA"):
         select_precision(tmp_path, "", "int8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert str(select_precision(tmp_path)) == "torch mps bfloat16"
 
 
-def test_a_folder_that_is_quantised_already_is_not_packed_again(tmp_path):
+def test_a_folder_that_is_already_quantized_is_not_packed_again(tmp_path):
     import json
 
     folders.causal(tmp_path, "llama")
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
-    with pytest.raises(BadRequestError, match="quantised already"):
+    with pytest.raises(BadRequestError, match="already quantized"):
         select_precision(tmp_path, "", "int8")
 
 

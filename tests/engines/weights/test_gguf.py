@@ -61,7 +61,7 @@ def test_a_file_cut_anywhere_never_passes(put, small_gguf):
 
 
 def test_a_file_cut_in_its_tensors_says_so(put, small_gguf):
-    with pytest.raises(DownloadError, match="cut short.*pull the model again"):
+    with pytest.raises(DownloadError, match="truncated.*pull the model again"):
         put(small_gguf[:-20])
 
 
@@ -87,10 +87,10 @@ def test_a_damaged_head_is_read_or_refused_and_nothing_else(put, small_gguf, dat
         (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0) + bytes(9), "damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 60) + bytes(9), "damaged"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1 << 62) + bytes(9), "damaged"),
-        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 8, 1 << 60), "cut short"),
+        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<IIQ", 9, 8, 1 << 60), "truncated"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<II", 9, 9) + bytes(20), "damaged"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"k" + struct.pack("<I", 99) + bytes(20), "damaged"),
-        (b"", "cut short"),
+        (b"", "truncated"),
     ],
 )
 def test_hostile_heads_are_refused_in_words(put, data, words):
@@ -99,7 +99,7 @@ def test_hostile_heads_are_refused_in_words(put, data, words):
 
 
 def test_a_missing_file_says_so(tmp_path):
-    with pytest.raises(NotPulledError, match="There is no model file"):
+    with pytest.raises(NotPulledError, match="The model file does not exist"):
         gguf.read(tmp_path / "none.gguf")
 
 

@@ -72,7 +72,7 @@ def test_a_conversation_is_what_the_model_was_trained_on(ours):
 
 def test_a_template_cannot_reach_beyond_its_values():
     for attack in ("{{ messages.__class__.__mro__ }}", "{{ messages.append(1) }}", "{{ cycler.__init__.__globals__ }}"):
-        with pytest.raises(BadRequestError, match="template refused"):
+        with pytest.raises(BadRequestError, match="template rejected"):
             render(attack, [], {})
 
 

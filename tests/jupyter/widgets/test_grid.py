@@ -114,7 +114,7 @@ def test_while_names_are_hidden_waits_and_thoughts_do_not_tell_who_is_asked():
     )
     for event in (
         Started(run="r1"),
-        Waiting(run="r1", n=1, reason="echo limits how often it may be asked", seconds=1),
+        Waiting(run="r1", n=1, reason="echo rate limit reached (HTTP 429)", seconds=1),
         Progress(run="r1", n=2, stage="loading echo"),
         ReasoningDelta(run="r2", n=1, text="echo thinks"),
         Restarted(run="r1", n=3, reason="echo broke off"),

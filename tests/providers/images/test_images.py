@@ -196,7 +196,7 @@ def test_pictures_go_in_as_each_service_takes_them(server):
     assert server.requests[-1].path == "/v1/images/edits" and server.requests[-1].body["image"] == {"type": "image_url", "url": link}
     run(model(server, "together"), ask("blue", Image(png())))
     assert server.requests[-1].body["reference_images"] == [link]
-    with pytest.raises(BadRequestError, match="words alone"):
+    with pytest.raises(BadRequestError, match="accepts only text"):
         run(model(server, "together", image_edits=""), ask("blue", Image(png())))
 
 
@@ -264,7 +264,7 @@ def test_a_hub_that_a_cell_names_is_not_asked_with_a_token(server, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setattr(hub.constants, "ENDPOINT", server.url)  # what the client reads when it is imported
     monkeypatch.setattr("fmnb.providers.images.huggingface._ROUTER", "127.0.0.1")
-    with pytest.raises(AuthenticationError, match="named another hub"):
+    with pytest.raises(AuthenticationError, match="set another hub"):
         run(model(server, "huggingface", "org/name", image_models=("org/*",)), ask())
     assert server.requests == []
 

@@ -111,12 +111,12 @@ def test_an_answer_of_fmnb_passed_on_keeps_its_usage():
 
 def test_an_image_is_refused_by_a_function_of_text():
     request = Request("object:shout", (Message("user", (Text("what"), Image(b"\x89PNG"))),))
-    with pytest.raises(BadRequestError, match="takes text"):
+    with pytest.raises(BadRequestError, match="accepts only text"):
         list(iterate_sync(backend(shout, "shout").stream(request)))
 
 
 def test_nothing_is_no_answer():
-    with pytest.raises(EmptyAnswerError, match="gave back no text"):
+    with pytest.raises(EmptyAnswerError, match="returned no text"):
         fm.ask("x", lambda text: None)
 
 
@@ -144,7 +144,7 @@ def test_a_function_that_fails_leaves_its_neighbours_alone():
 
 @pytest.mark.parametrize("function", [lambda: "x", lambda a, b: "x", lambda *, text: "x"])
 def test_a_function_that_cannot_be_called_with_one_text_says_so(function):
-    with pytest.raises(UsageError, match="called with the prompt alone"):
+    with pytest.raises(UsageError, match="called with only the prompt"):
         fm.ask("x", function)
 
 

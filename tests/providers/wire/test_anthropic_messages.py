@@ -109,7 +109,7 @@ def test_images_and_documents_travel_inside_the_request():
     assert pdf["source"] == {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="} and pdf["title"] == "a.pdf"
     assert plain["source"] == {"type": "text", "media_type": "text/plain", "data": "abc"}
     assert pdf["citations"] == {"enabled": True}
-    with pytest.raises(BadRequestError, match="takes no documents"):
+    with pytest.raises(BadRequestError, match="does not accept documents"):
         body(Message("user", (File(b"x", "application/zip", "a.zip"),)))
 
 

@@ -90,7 +90,7 @@ def test_images_travel_inside_the_request_and_text_files_as_documents_to_cite():
     sent, _ = body(Message("user", (Text("what?"), Image(b"png"), File(b"abc", "text/plain", "a.txt"))))
     assert sent["messages"][0]["content"][1] == {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
     assert sent["documents"] == [{"id": "document-1", "data": {"title": "a.txt", "text": "abc"}}]
-    with pytest.raises(BadRequestError, match="takes no documents"):
+    with pytest.raises(BadRequestError, match="does not accept documents"):
         body(Message("user", (File(b"%PDF", "application/pdf", "a.pdf"),)))
 
 
