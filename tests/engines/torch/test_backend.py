@@ -103,8 +103,8 @@ def test_what_cannot_be_applied_is_named(model):
         ({"extra": {"top_p": 2}}, "top_p"),
         ({"dtype": "int3"}, "Unknown dtype"),
         ({"quant": "int2"}, "Unknown quant"),
-        ({"dtype": "float32", "quant": "int4"}, "quant=int4.*compute in bfloat16"),
-        ({"dtype": "float16", "quant": "int8"}, "quant=int8.*compute in bfloat16"),
+        ({"dtype": "float32", "quant": "int4"}, "quant=int4.*need bfloat16"),
+        ({"dtype": "float16", "quant": "int8"}, "quant=int8.*need bfloat16"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_and_the_model_stays_usable(model, options, words):
