@@ -201,15 +201,9 @@ def test_a_line_gives_the_keys_of_a_call(line, given):
     assert parse(f"echo: {line}").options(CallOptions) == given
 
 
-# Rooms whose docstrings may still begin with a longer line.
-LONG_LINES = ("jupyter",)
-
-
 def test_a_docstring_begins_with_at_most_100_characters():
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] in LONG_LINES:
-            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 line = (ast.get_docstring(node) or "").split("\n")[0]

@@ -143,7 +143,10 @@ def _scan_csv(path: Path) -> tuple[Any, int]:
 
 
 def _leading_zero_columns(path: Path, types: Mapping[str, Any]) -> list[str]:
-    """Number columns with a value that begins with zeros, such as `007`: identifiers, which must stay as they are."""
+    """Number columns with a value that begins with zeros, such as `007`.
+
+    They are identifiers, which must stay as they are.
+    """
     arrow = arrow_library()
     numbers = [n for n, kind in types.items() if arrow.types.is_integer(kind) or arrow.types.is_floating(kind)]
     if not numbers or not _has_leading_zero(path):
