@@ -158,10 +158,10 @@ class BatchJobs:
         return BatchJobClient(self.p, self.wire, self.model, await client.secret(self.p))
 
 
-async def results_in_file(desk: BatchJobClient, file: str) -> list[Result]:
+async def results_in_file(client: BatchJobClient, file: str) -> list[Result]:
     """The results in a file in OpenAI's format, which other services use too."""
     out = []
-    for row in json_lines(await desk.get(f"/files/{file}/content")):
+    for row in json_lines(await client.get(f"/files/{file}/content")):
         response = row.get("response") or {}
         body = response.get("body") if response else {"error": row.get("error")}
         out.append(Result(str(row.get("custom_id")), body, int(response.get("status_code") or (200 if response else 500))))
@@ -171,7 +171,7 @@ async def results_in_file(desk: BatchJobClient, file: str) -> list[Result]:
 def json_lines(data: bytes) -> list[dict[str, Any]]:
     """The JSON objects of a JSON Lines file; other lines are skipped.
 
-    >>> lines(b'{"a": 1}\\nno\\n')
+    >>> json_lines(b'{"a": 1}\\nno\\n')
     [{'a': 1}]
     """
     out = []
@@ -185,14 +185,14 @@ def json_lines(data: bytes) -> list[dict[str, Any]]:
     return out
 
 
-def path_in_job(desk: BatchJobClient) -> str:
+def path_in_job(client: BatchJobClient) -> str:
     """The path of the interface in a batch job: it starts at the version.
 
     >>> from fmnb.providers.wire.select import pick
     >>> p = Profile("p", base_url="https://x.example/openai/v1")
-    >>> path_of(BatchJobClient(p, pick(p, "m"), "m", ""))
+    >>> path_in_job(BatchJobClient(p, pick(p, "m"), "m", ""))
     '/v1/chat/completions'
     """
-    url = endpoint(desk.p, desk.wire.path, desk.model).partition("?")[0]
+    url = endpoint(client.p, client.wire.path, client.model).partition("?")[0]
     at = url.find("/v1/")
-    return url[at:] if at >= 0 else desk.wire.path
+    return url[at:] if at >= 0 else client.wire.path

@@ -55,9 +55,9 @@ _TRANSIENT = re.compile(r"(?i)temporar|try again|retry|momentar|at the moment|cu
 def is_token_limit(text: str) -> bool:
     """Whether an answer ended at its token limit.
 
-    >>> reached_the_limit("Could not finish the message because max_tokens or model output limit was reached.")
+    >>> is_token_limit("Could not finish the message because max_tokens or model output limit was reached.")
     True
-    >>> reached_the_limit("max_tokens is too large: 100000. This model supports at most 16384 completion tokens.")
+    >>> is_token_limit("max_tokens is too large: 100000. This model supports at most 16384 completion tokens.")
     False
     """
     return bool(_TOKEN_LIMIT.search(text)) and not _BAD_VALUE.search(text) and not RATE.search(text)
@@ -66,7 +66,7 @@ def is_token_limit(text: str) -> bool:
 def is_unsupported(text: str) -> bool:
     """Whether the server does not support the request at all (a permanent error).
 
-    >>> cannot("image input is not supported - hint: you may need to provide the mmproj"), cannot("temporarily not supported, try again")
+    >>> is_unsupported("image input is not supported - hint: you may need to provide the mmproj"), is_unsupported("temporarily not supported, try again")
     (True, False)
     """
     return bool(_UNSUPPORTED.search(text)) and not _TRANSIENT.search(text)
@@ -75,7 +75,7 @@ def is_unsupported(text: str) -> bool:
 def status_from_text(text: str) -> int | None:
     """The HTTP status for an error's text; None if the text does not identify it.
 
-    >>> status("Rate limit exceeded"), status("The model is overloaded"), status("Oops")
+    >>> status_from_text("Rate limit exceeded"), status_from_text("The model is overloaded"), status_from_text("Oops")
     (429, 529, None)
     """
     if CONTEXT.search(text):

@@ -35,9 +35,9 @@ _QUOTE = r"[\"'`’‘“”]"
 def rejected_option(body: dict[str, Any], error: Any) -> str:
     """The key of `body` that a 400 or 422 response rejects, or "".
 
-    >>> refused_option({"seed": 1, "model": "m"}, {"error": {"message": "Unsupported parameter", "param": "seed", "code": "unsupported_parameter"}})
+    >>> rejected_option({"seed": 1, "model": "m"}, {"error": {"message": "Unsupported parameter", "param": "seed", "code": "unsupported_parameter"}})
     'seed'
-    >>> refused_option({"seed": 1, "model": "m"}, {"error": {"message": "The prompt is about a seed, which is not allowed"}})
+    >>> rejected_option({"seed": 1, "model": "m"}, {"error": {"message": "The prompt is about a seed, which is not allowed"}})
     ''
     """
     inner = error.get("error", error) if isinstance(error, dict) else error

@@ -75,7 +75,7 @@ def _body(options: ImageOptions) -> dict[str, Any]:
 def _aspect_ratio(width: int, height: int) -> str:
     """The nearest supported aspect ratio.
 
-    >>> _shape(1024, 1024), _shape(1920, 1080)
+    >>> _aspect_ratio(1024, 1024), _aspect_ratio(1920, 1080)
     ('1:1', '16:9')
     """
     ratio = math.log(width / height)

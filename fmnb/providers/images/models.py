@@ -15,7 +15,7 @@ _SEEDED = ("huggingface",)  # interfaces where a seed determines the image, what
 def media_kinds(p: Profile, model: str) -> tuple[str, ...]:
     """What a model makes instead of text: ("image",), ("video",), or ().
 
-    >>> makes(Profile("p", image_api="openai", image_models=("gpt-image*",)), "gpt-image-2")
+    >>> media_kinds(Profile("p", image_api="openai", image_models=("gpt-image*",)), "gpt-image-2")
     ('image',)
     """
     if not p.image_api:
