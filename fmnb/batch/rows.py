@@ -23,11 +23,11 @@ from ..calls.steps.cache import cache_key
 from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
 from ..core.run_ids import new_run
-from ..core.types import Label, Message, Part, Text
+from ..core.types import Message, Part, Text
 from ..prompts import template
 from ..prompts.prompt import Prompt, names, render
 from ..prompts.rendered import Rendered
-from ..prompts.value_labels import column_label
+from ..prompts.value_labels import RowLabels, column_label
 from ..schemas.spec import SchemaSpec
 from .io.tables import Row, free_name, missing
 from .model_identity import identity
@@ -48,7 +48,7 @@ class RowCalls:
     notebook_values: Mapping[str, Any]  # notebook variables that the template uses
     options: Options  # with attachments that differ by row
     key_suffixes: tuple[str, ...]  # parts of the cache key besides the request, by model
-    labels: Mapping[str, Label] = field(default_factory=dict)  # of the columns
+    labels: RowLabels = field(default_factory=lambda: RowLabels({}))
     model_args: tuple[Any, ...] = ()  # the models as passed; a custom model is the object itself
 
     @property
@@ -215,7 +215,7 @@ def prepare_rows(
         samples=samples,
         row_name=row_name,
         notebook_values=notebook_values,
-        labels=column_labels,
+        labels=RowLabels(column_labels),
         options=replace(plain, attach=tuple(attach) if by_row else ()),
         model_args=tuple(_model_arg(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
         key_suffixes=tuple(_key_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),

@@ -283,6 +283,8 @@ def _encode(v: Any) -> Any:
         return v
     if isinstance(v, bytes):
         return base64.b64encode(v).decode("ascii")
+    if isinstance(v, Label):
+        return _encode_label(v)
     if hasattr(v, "__dataclass_fields__") and not isinstance(v, type):
         return to_dict(v)
     if isinstance(v, (list, tuple)):
@@ -290,6 +292,11 @@ def _encode(v: Any) -> Any:
     if isinstance(v, dict):
         return {k: x if type(x) in _JSON_TYPES else _encode(x) for k, x in v.items()}
     return v
+
+
+@functools.lru_cache(maxsize=1024)  # rows of a table share their labels
+def _encode_label(label: Label) -> dict[str, Any]:
+    return to_dict(label)
 
 
 def from_dict(kind: type[T], data: dict[str, Any]) -> T:

@@ -23,17 +23,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..config import settings
 from ..core.errors import UsageError
-from ..core.types import Label, Part, Text
+from ..core.types import Part, Text
 from .rendered import Rendered
 
+if TYPE_CHECKING:
+    from .value_labels import RowLabels
 
-def render(
-    text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False, labels: Mapping[str, Label] | None = None
-) -> Rendered:
+
+def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False, labels: RowLabels | None = None) -> Rendered:
     """Render a template with the names of a namespace; `raw` keeps the text as typed.
 
     `labels` are those of names whose values carry none, such as the cells of a row.
@@ -49,7 +50,7 @@ def render(
         return Rendered((Text(text),) if text else ())
     from . import renderer  # a late import: not needed for a prompt without markers
 
-    parts, inserted = renderer.render(text, namespace or {}, labels or {})
+    parts, inserted = renderer.render(text, namespace or {}, labels)
     return Rendered(parts, inserted)
 
 

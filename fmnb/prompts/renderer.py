@@ -10,21 +10,23 @@ from ..core.types import Label, Part, Text
 from . import template
 from .describe import describe, schema, tokens_of, without_omitted
 from .rendered import Inserted, Rendered
-from .value_labels import Labels
+from .value_labels import Labels, RowLabels
 
 
-def render(text: str, namespace: Mapping[str, Any], labels: Mapping[str, Label]) -> tuple[tuple[Part, ...], tuple[Inserted, ...]]:
+def render(text: str, namespace: Mapping[str, Any], labels: RowLabels | None) -> tuple[tuple[Part, ...], tuple[Inserted, ...]]:
     """The parts of a template with the values of a namespace, and what was inserted.
 
     Raises PromptError, with line and column, for an expression that fails.
     """
-    output = _Renderer({"schema": schema, **namespace}, labels)  # a copy, so that `:=` and loops have no side effects
+    output = _Renderer(
+        {"schema": schema, **namespace}, RowLabels({}) if labels is None else labels
+    )  # a copy, so that `:=` and loops have no side effects
     template.walk(template.parse(text), output.scope, output)
     return output.finished(), tuple(output.inserted)
 
 
 class _Renderer:
-    def __init__(self, scope: dict[str, Any], labels: Mapping[str, Label]):
+    def __init__(self, scope: dict[str, Any], labels: RowLabels):
         self.scope = scope
         self.inserted: list[Inserted] = []
         self._parts: list[Part] = []
@@ -38,6 +40,9 @@ class _Renderer:
         new = value.parts if isinstance(value, Rendered) else describe(value, at.source)
         label = self._labels.inserted(at, value, self.scope)
         for part in new:
+            if isinstance(part, Text) and not part.spans:
+                self._pieces.append((part.text, label))
+                continue
             part = with_label(part, label)
             if isinstance(part, Text):
                 self._pieces += segments(part)

@@ -67,16 +67,30 @@ def column_label(attributes: Mapping[str, Any], columns: Iterable[str]) -> Label
     return Label(True, str(attributes.get(DATA_CLASS, "")), tuple(dict.fromkeys([*names, *made_from])))
 
 
-class Labels:
-    """The labels of the names of a prompt while it is rendered. `known` are those of the names of a row."""
+class RowLabels(dict[str, Label]):
+    """The labels of the columns of a table, by their names in the prompt.
 
-    def __init__(self, known: Mapping[str, Label]):
-        self._known: dict[str, Label | None] = dict(known)
+    `by_expression` has the labels of expressions that read columns alone: they are the same for all rows.
+    """
+
+    def __init__(self, columns: Mapping[str, Label]):
+        super().__init__(columns)
+        self.by_expression: dict[str, Label | None] = {}
+
+
+class Labels:
+    """The labels of the names of a prompt while it is rendered; `columns` are those of a row."""
+
+    def __init__(self, columns: RowLabels):
+        self._columns = columns
+        self._bound: dict[str, Label | None] = {}  # names of loops, and of `:=`
         self._cached: dict[tuple[str, str], Label | None] = {}
 
     def inserted(self, at: template.Expression, value: Any, scope: Mapping[str, Any]) -> Label | None:
         """The label of an expression's value. Numbers carry no instructions, so they are not untrusted."""
-        label = join([self._of_names(at, scope), label_of(value)])
+        label = self._of_names(at, scope)
+        if (own := label_of(value)) is not None:
+            label = join([label, own])
         for name in bound(at.source):
             self.bind(name, label)
         if label is not None and label.untrusted and isinstance(value, (bool, int, float)):
@@ -85,7 +99,7 @@ class Labels:
 
     def bind(self, name: str, label: Label | None) -> None:
         """Give a name of a loop, or of `:=`, the label of what it was taken from."""
-        self._known[name] = label
+        self._bound[name] = label
 
     def loop(self, items: template.Expression, value: Any, names: Iterable[str], scope: Mapping[str, Any]) -> None:
         """The names of a loop have the label of its items."""
@@ -94,11 +108,20 @@ class Labels:
             self.bind(name, label)
 
     def _of_names(self, at: template.Expression, scope: Mapping[str, Any]) -> Label | None:
-        return join(self._of_name(name, scope, at.source) for name in sorted(template.names_of(at)))
+        source = at.source
+        if not self._bound and source in self._columns.by_expression:
+            return self._columns.by_expression[source]
+        names = template.names_of(at)
+        label = join(self._of_name(name, scope, source) for name in sorted(names))
+        if not self._bound and all(name in self._columns for name in names):
+            self._columns.by_expression[source] = label
+        return label
 
     def _of_name(self, name: str, scope: Mapping[str, Any], source: str) -> Label | None:
-        if name in self._known:
-            return self._of_row(self._known[name], source)
+        if name in self._bound:
+            return self._bound[name]
+        if name in self._columns:
+            return self._of_row(self._columns[name], source)
         key = name, source
         if key not in self._cached:
             value, read = scope.get(name), words(source)
@@ -108,11 +131,11 @@ class Labels:
                 self._cached[key] = label_of(value, read)
         return self._cached[key]
 
-    def _of_row(self, label: Label | None, source: str) -> Label | None:
+    def _of_row(self, label: Label, source: str) -> Label | None:
         """Of a whole row, `row["city"]`, the columns that the expression names; of anything else its label."""
-        if label is None or len(label.columns) < 2:
+        if len(label.columns) < 2:
             return label
-        read = [self._known[c] for c in label.columns if c in words(source) and c in self._known]
+        read = [self._columns[c] for c in label.columns if c in words(source) and c in self._columns]
         return join(read) if read else label
 
 
