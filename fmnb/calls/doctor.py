@@ -114,7 +114,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
     for file in s.origins:
         yield "settings", "ok", file, ""
     if s.untrusted:
-        yield "settings", "untrusted", f"{s.untrusted}: only its models and parameters count", "%fm trust"
+        yield "settings", "untrusted", f"{s.untrusted}: only [default] and [alias] apply", "%fm trust"
     if s.locks:
         yield "administrator's locks", "ok", ", ".join(sorted(s.locks)), ""
 
@@ -126,4 +126,4 @@ def _services() -> Iterator[tuple[str, str, str, str]]:
         if p.needs_key and (found := keys.status(p.key_env, p.name)):
             yield f"key for {p.name}", "ok", found, ""
     if not sys.stdin:
-        yield "input", "off", "questions cannot be asked here", "name the option instead"
+        yield "input", "off", "fmnb cannot ask for confirmation here", "pass the option that confirms"

@@ -35,7 +35,7 @@ class Plan:
     free: int
 
     def __str__(self) -> str:
-        size = "size known once it arrives" if self.size is None else str(Bytes(self.size))
+        size = "size unknown until the download starts" if self.size is None else str(Bytes(self.size))
         files = f"{self.files} files, " if self.files > 1 else ""
         gated = " (must be accepted on its page first)" if self.gated else ""
         return f"{self.source}: {files}{size}; license {self.license or 'not stated'}{gated}; {Bytes(self.free)} free"
@@ -61,9 +61,9 @@ def plan(source: str) -> Plan:
 def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
     """Download the weights of a model to this machine.
 
-    Files on this machine are not downloaded again. It asks for no confirmation: `%fm pull` shows size and
-    license first. An interrupt leaves nothing that could load as a broken model, and the next
-    pull from the hub goes on where this one ended.
+    Files on this machine are not downloaded again. It does not ask for confirmation: `%fm pull` shows
+    size and license first. An interrupt leaves nothing that could load as a broken model, and
+    the next pull from the hub resumes the download.
 
     Args:
         source: A short name (`"embedded"`), `"hf:org/name[@revision][/file.gguf]"`, or
@@ -85,7 +85,7 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
         run.drive()
     except KeyboardInterrupt:
         raise Interrupted(
-            None, stamp.run, kept="what came from the hub is kept for the next pull" if source.startswith("hf:") else ""
+            None, stamp.run, kept="the partial download is kept and resumed by the next pull" if source.startswith("hf:") else ""
         ) from None
     end = run.builders[stamp.run].end
     assert isinstance(end, Finished)

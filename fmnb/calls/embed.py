@@ -81,7 +81,7 @@ def embed(
     >>> from fmnb.core.errors import UsageError
     >>> try: embed([1, 2])
     ... except UsageError as e: print(e.message)
-    Row 0 is no text
+    Row 0 is not a string
     """
     rows = _texts(texts)
     target = resolve(model or settings().get("default.embed") or DEFAULT)
@@ -91,7 +91,7 @@ def embed(
     try:
         run.drive()
     except KeyboardInterrupt:
-        left = f"{len(job.vectors)} of {len(job.texts)} vectors are kept for the next time"
+        left = f"{len(job.vectors)} of {len(job.texts)} vectors are cached"
         raise Interrupted(None, job.stamp.run, kept=left if job.cache and log.enabled() else "") from None
     return job.array(rows, single=isinstance(texts, str))
 
@@ -104,12 +104,14 @@ def _texts(given: Any) -> list[str]:
         isinstance(given, (bytes, dict)) or not hasattr(given, "__iter__") or hasattr(given, "columns")
     ):  # iterating a frame gives its column names
         raise UsageError(
-            "Vectors are made of texts", detail=type(given).__name__, hint="Give a text, a list of texts or a column of a frame."
+            "The input must be texts", detail=type(given).__name__, hint="Give a text, a list of texts or a column of a frame."
         )
     rows = list(given)
     for i, text in enumerate(rows):
         if not isinstance(text, str):
-            raise UsageError(f"Row {i} is no text", detail=repr(text)[:60], hint="Fill or drop it first, for example with `.fillna('')`.")
+            raise UsageError(
+                f"Row {i} is not a string", detail=repr(text)[:60], hint="Fill or drop it first, for example with `.fillna('')`."
+            )
     return [replace_surrogates_in_text(str(t)) for t in rows]  # numpy's text is a text of its own kind
 
 
@@ -136,9 +138,9 @@ class _Job:
         known = next(iter(self.vectors.values()), None)
         if known is not None and known.shape != vector.shape:
             raise UsageError(
-                "Vectors of different widths cannot stand in one array",
+                "The vectors have different dimensions",
                 detail=f"{known.shape[0]} and {vector.shape[0]} numbers",
-                hint="The model changed under its name: embed with cache=False.",
+                hint="The model behind this name has changed: use cache=False.",
             )
         self.vectors[text] = vector
         self.uncached[self.key(text)] = vector

@@ -80,9 +80,9 @@ def render_prompt(prompt: Any, options: Options) -> Rendered:
         return render(prompt, options.values or {})
     if not isinstance(prompt, str):
         raise UsageError(
-            "A prompt is text",
+            "The prompt must be a string or an fm.Prompt",
             detail=type(prompt).__name__,
-            hint="Pass a str or an fm.Prompt; objects go in with {{ name }} or attach=[...].",
+            hint="Insert objects with {{ name }} in an fm.Prompt, or pass them as attach=[...].",
         )
     return render(prompt, options.values or {}, raw=options.values is None)
 
@@ -103,7 +103,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
     parts: list[Part] = [*load_attachments(options, target.local), *rendered.parts]
     messages: list[Message] = list(options.history)
     if options.system is not None and not isinstance(options.system, str):
-        raise UsageError("system is text", detail=type(options.system).__name__)
+        raise UsageError("system must be a string", detail=type(options.system).__name__)
     system = options.system if options.system is not None else (prompt.system or None if isinstance(prompt, Prompt) else None)
     if options.system is not None and messages and messages[0].role == "system":
         messages.pop(0)  # the new system prompt replaces the earlier one
@@ -187,20 +187,20 @@ def system_message(rendered: Rendered) -> Message:
 def _parameters(options: Options) -> dict[str, Any]:
     defaults = settings().get("default", {})
     if not isinstance(options.params, Mapping):
-        raise UsageError("params is a dict of raw parameters", detail=repr(options.params)[:80])
+        raise UsageError("params must be a dict", detail=repr(options.params)[:80])
     for name in options.params:
         if name.lower().replace("-", "_") in RESERVED_PARAMS:
             raise UsageError(f"`-p {name}=` cannot be given like that", hint=f"Use {RESERVED_PARAMS[name.lower().replace('-', '_')]}.")
     check_routing(options.params)
     stop = (options.stop,) if isinstance(options.stop, str) else tuple(options.stop) if isinstance(options.stop, (list, tuple)) else (None,)
     if not all(isinstance(s, str) for s in stop):
-        raise UsageError("stop is a text, or a list of texts", detail=repr(options.stop)[:80])
+        raise UsageError("stop must be a string or a list of strings", detail=repr(options.stop)[:80])
     temperature = _number("temperature", options.temperature if options.temperature is not None else defaults.get("temperature"), float)
     max_tokens = _number("max_tokens", options.max_tokens if options.max_tokens is not None else defaults.get("max_tokens"), int)
     if temperature is not None and not 0 <= temperature <= 2:
-        raise UsageError("A temperature lies between 0 and 2", detail=f"{temperature:g}")
+        raise UsageError("temperature must be between 0 and 2", detail=f"{temperature:g}")
     if max_tokens is not None and max_tokens < 1:
-        raise UsageError("--max-tokens is at least 1", detail=str(max_tokens))
+        raise UsageError("--max-tokens must be at least 1", detail=str(max_tokens))
     return {
         "temperature": temperature,
         "max_tokens": max_tokens,
@@ -226,7 +226,7 @@ def _number(name: str, value: Any, kind: type) -> Any:
             return number
     except (TypeError, ValueError, OverflowError):
         pass
-    raise UsageError(f"{name} is a {'number' if kind is float else 'whole number'}", detail=repr(value)[:80])
+    raise UsageError(f"{name} must be a {'number' if kind is float else 'whole number'}", detail=repr(value)[:80])
 
 
 def _json_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Preview:
         if self.parameters:
             lines.append("with     " + ", ".join(f"{k}={v!r}" for k, v in self.parameters.items()))
         if self.problem:
-            lines.append(f"but      {self.problem}")
+            lines.append(f"problem  {self.problem}")
         for m in self.messages:
             lines += ["", f"── {m.role} " + "─" * max(2, 58 - len(m.role)), *(_part(p) for p in m.parts)]
         return printable("\n".join(lines))

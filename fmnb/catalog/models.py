@@ -20,8 +20,8 @@ LOCAL_COLUMNS = ("model", "ready", "size", "memory", "context", "license", "used
 def models(query: str = "", *, ask: bool = True) -> Rows:
     """List models, and what each needs.
 
-    Without words the best known models of each service are listed; with words all that the
-    service's own list or the price table has.
+    Without words, the best known models of each service are listed; with words, all matches in the
+    service's own list or the price table.
 
     Args:
         query: Words that must all match: `local`, `hosted`, `ready`, `loaded`, `free`, `vision`,
@@ -41,9 +41,9 @@ def models(query: str = "", *, ask: bool = True) -> Rows:
     rows = [_row(e) for e in found.entries]
     notes = []
     if not rows:
-        notes.append(f"no model matches {query!r}; words with a meaning: {', '.join(filters.words())}, <4GB, >100k")
+        notes.append(f"no model matches {query!r}; filters: {', '.join(filters.words())}, <4GB, >100k")
     if found.more and not query.strip():
-        notes.append("more of " + ", ".join(f"{name} ({n})" for name, n in found.more.items()) + ": name one, or any word")
+        notes.append("more of " + ", ".join(f"{name} ({n})" for name, n in found.more.items()) + ": search for a provider or any word")
     if found.unreachable:
         notes.append("not asked: " + ", ".join(f"{name} ({why})" for name, why in found.unreachable.items()))
     columns = LOCAL_COLUMNS if "local" in query.split() else MODEL_COLUMNS

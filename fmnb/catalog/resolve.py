@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import allowed, check_allowed, read_toml, settings
 from ..core.backend import Backend
-from ..core.errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError
+from ..core.errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError, alternatives
 from ..core.registry import ENGINES, load
 from ..engines.weights import folder
 
@@ -316,5 +316,5 @@ def _unknown(name: str) -> FmnbError:
         near = [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.6)]
     if ":" in name and not near:
         near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
-    todo = f"Did you mean {' or '.join(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
+    todo = f"Did you mean {alternatives(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", detail=repr(name), hint=todo)

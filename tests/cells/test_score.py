@@ -75,7 +75,7 @@ def test_what_cannot_be_scored_is_refused_in_words(cells):
     assert "--score" in str(cells.fails("%%fm echo: --over tickets --target label\n{{ ticket }}"))
     assert "no row has one" in str(cells.fails("%%fm echo: --over tickets --score exact\n{{ ticket }}"))
     assert "Did you mean exact" in str(cells.fails("%%fm echo: --over tickets --score exat --target label\n{{ ticket }}"))
-    assert "if you mean it" in str(cells.fails("%%fm echo: --over tickets --score code --target label\n{{ ticket }}")).lower()
+    assert "confirm with `code:run`" in str(cells.fails("%%fm echo: --over tickets --score code --target label\n{{ ticket }}")).lower()
 
 
 def test_a_function_of_the_notebook_judges(cells):

@@ -111,7 +111,7 @@ def test_signals_and_acceptance_hang_on_an_answer():
     assert log.reopen(answer.run).text == "hi"  # the answer is what it was
     with pytest.raises(UsageError, match="No such run"):
         fm.feedback("nosuch", "star")
-    with pytest.raises(UsageError, match="another kind"):
+    with pytest.raises(UsageError, match="Invalid kind"):
         fm.feedback(answer, "vote")
 
 

@@ -129,13 +129,13 @@ def test_a_trusted_file_copied_elsewhere_is_not_trusted(files, tmp_path, monkeyp
     ("text", "words"),
     [
         ("[default\n", "line 1"),
-        ('default = "embedded"', r"\[default\] is a table"),
-        ("[default]\nmodel = 3", "default.model is a text"),
-        ('[default]\ntemperature = "hot"', "default.temperature is a number"),
-        ("[default]\nmax_tokens = true", "default.max_tokens is a number"),
-        ('[log]\nkeep_days = "long"', "log.keep_days is a number"),
-        ('[lock]\nbudget = "five"', "lock.budget is a number"),
-        ("[models]\nshared = 'x'", "models.shared is a list"),
+        ('default = "embedded"', r"\[default\] must be a table"),
+        ("[default]\nmodel = 3", "default.model must be a string"),
+        ('[default]\ntemperature = "hot"', "default.temperature must be a number"),
+        ("[default]\nmax_tokens = true", "default.max_tokens must be a number"),
+        ('[log]\nkeep_days = "long"', "log.keep_days must be a number"),
+        ('[lock]\nbudget = "five"', "lock.budget must be a number"),
+        ("[models]\nshared = 'x'", "models.shared must be a list"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_what_is_wrong(files, text, words):

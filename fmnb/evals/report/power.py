@@ -91,7 +91,7 @@ def _detectable_gap_t(pair: Pair) -> float | None:
 
 def _check_gap(a: Analysis, gap: float) -> None:
     if not a.pairs:
-        raise UsageError("A gap needs two models", hint="Evaluate two models or more.")
+        raise UsageError("A difference needs two models", hint="Evaluate two models or more.")
     if not 0 < abs(gap) <= 1 and a.in_points:
         raise UsageError("A gap of scores from 0 to 1 must be at most 1", detail=repr(gap), hint="0.05 is 5 points.")
     if not abs(gap) > 0:

@@ -10,7 +10,7 @@ from ...catalog.resolve import forget_backends, usable_profiles
 from ...comparison.compare import reopen
 from ...config import keys, settings
 from ...config.confirm import confirm, secret
-from ...core.errors import UsageError
+from ...core.errors import UsageError, alternatives
 from ...core.events import Started
 from ...core.inert_text import printable
 from ...core.records import Rows
@@ -33,7 +33,7 @@ def key(rest: str, shell: Any) -> Any:
             if p.needs_key or words[1:]:
                 found = keys.status(p.key_env, p.name)
                 rows.append(
-                    {"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": " or ".join(p.key_env)}
+                    {"provider": p.name, "key": found or "none", "goes to": ", ".join(p.key_hosts), "set with": alternatives(p.key_env)}
                 )
         return Rows(rows, ("provider", "key", "goes to", "set with"))
     if len(words) != 2 or words[0] not in ("set", "rm"):
@@ -64,7 +64,9 @@ def log(rest: str, shell: Any) -> Any:
     if words and words[0] == "forget":
         return _forget(words[1:], flags)
     if unknown := flags - {"--open"}:
-        raise UsageError(f"{sorted(unknown)[0]} goes with forget", detail=f"%fm log {rest}", hint="`%fm log forget --before 2026-01-31`.")
+        raise UsageError(
+            f"{sorted(unknown)[0]} works only with forget", detail=f"%fm log {rest}", hint="`%fm log forget --before 2026-01-31`."
+        )
     if len(words) == 1 and len(words[0]) >= 8 and any(c.isdigit() for c in words[0]):
         try:
             return _reopen(words[0], shell)

@@ -32,5 +32,7 @@ def flags_of(rest: str, *known: str) -> tuple[list[str], set[str]]:
     words = words_of(rest)
     flags = {w for w in words if w.startswith("--")}
     if unknown := flags - set(known):
-        raise UsageError("No such option here", detail=sorted(unknown)[0], hint=f"It takes {', '.join(known) or 'none'}.")
+        raise UsageError(
+            "No such option here", detail=sorted(unknown)[0], hint=f"Options: {', '.join(known)}." if known else "It has no options."
+        )
     return [w for w in words if w not in flags], flags

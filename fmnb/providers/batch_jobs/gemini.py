@@ -49,7 +49,7 @@ def _part(p: Any) -> dict[str, Any]:
         return {"text": p.text}
     if isinstance(p, Image):
         return {"inlineData": {"mimeType": p.media_type, "data": base64.b64encode(p.data).decode()}}
-    raise BadRequestError(f"A {type(p).__name__.lower()} does not go into a batch job of Gemini", hint="Leave --batch-api out.")
+    raise BadRequestError(f"Gemini batch jobs do not support {type(p).__name__.lower()} input", hint="Leave --batch-api out.")
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ...core.errors import (
     StreamInterruptedError,
     UnexpectedResponseError,
     UnknownModelError,
+    alternatives,
     redact,
 )
 from ..profiles import Profile
@@ -53,7 +54,7 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
             detail=profile.host or profile.base_url,
             hint=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
         )
-    either = f"Set {' or '.join(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
+    either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
     return KeyMissingError(f"{profile.label} needs a key", detail="none was found", hint=f"{either} `%fm key set {profile.name}`.")
 
 
@@ -94,7 +95,7 @@ def from_status(
         return AuthenticationError(
             f"{who} rejected the key" if status == 401 else f"{who} does not permit this with the key",
             detail=detail,
-            hint=f"Check {' or '.join(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a project's key may not have access to every model.",
+            hint=f"Check {alternatives(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a project's key may not have access to every model.",
         )
     if status == 402 or (status in (400, 429) and (error_codes.NO_CREDIT.search(code) or error_codes.NO_CREDIT.search(text))):
         return RateLimitError(
@@ -174,7 +175,7 @@ def _unsupported_error(profile: Profile, text: str, detail: str) -> FmnbError:
 def unknown_model(profile: Profile, model: str, detail: str, known_models: tuple[str, ...]) -> FmnbError:
     """The error for an unknown model, with similar names of the service."""
     near = difflib.get_close_matches(model, known_models, 3, 0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"`%fm models {profile.name}` lists its models."
+    hint = f"Did you mean {alternatives(near)}?" if near else f"`%fm models {profile.name}` lists its models."
     if profile.name == "ollama":
         hint += f" To download it, run `ollama pull {model}` in a terminal."
     return UnknownModelError(f"{profile.label} has no model '{model}'", detail=detail, hint=hint)

@@ -213,8 +213,8 @@ def test_the_smallest_limit_is_named_and_no_larger_one_gives_what_does_not_fit(r
 
     with pytest.raises(BadRequestError) as refused:
         answer(2)
-    least = int(re.search(r"--max-tokens (\d+)", str(refused.value))[1])
-    with pytest.raises(BadRequestError, match=f"--max-tokens {least}"):
+    least = int(re.search(r"--max-tokens to at least (\d+)", str(refused.value))[1])
+    with pytest.raises(BadRequestError, match=f"--max-tokens to at least {least};"):
         answer(least - 1)
     for more in (0, 1, 5, 30):
         for temperature in (0.0, 1.5):

@@ -135,7 +135,7 @@ def test_it_makes_vectors_and_writes_no_text(tmp_path):
     assert isinstance(b, Embedder) and b.info.outputs == ("vector",) and not b.info.chat
     with pytest.raises(UsageError, match="is an embedding model and generates no text"):
         list(iterate_sync(b.stream(Request("m", (message("user", "hi"),)))))
-    with pytest.raises(BadRequestError, match="32 numbers"):
+    with pytest.raises(BadRequestError, match="32 dimensions"):
         fm.embed(TEXTS, f"path:{folder}", dimensions=8)
 
 

@@ -106,7 +106,7 @@ def test_a_pickle_file_that_would_run_code_is_refused(tmp_path):
     folders.causal(tmp_path, "opt")
     (tmp_path / "model.safetensors").unlink()
     torch.save({"w": Trap()}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="more than tensors.*Take the same model with safetensors"):
+    with pytest.raises(ModelError, match="more than tensors.*Use the same model with safetensors"):
         answered(backend(tmp_path), ask("the"))
 
 
