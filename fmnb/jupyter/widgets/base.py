@@ -38,8 +38,9 @@ _EXTENSIONS = (("_esm", "js"), ("_css", "css"))
 class Widget(anywidget.AnyWidget):
     """Base of all widgets. `error` is the last error as text.
 
-    `static_id` is the id of the static view's output.     `static_hidden`: the page hides the static view while the live widget shows at least as much.
-    `kind` is the widget's name in the saved notebook.
+    `static_id` is the id of the static view's output. With `static_hidden`, the page hides the
+    static view while the live widget shows at least as much. `kind` is the
+    widget's name in the saved notebook.
     """
 
     kind: ClassVar[str]

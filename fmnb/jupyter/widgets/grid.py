@@ -295,7 +295,7 @@ def show(c: Comparison) -> None:
     """Display a comparison as two outputs: its answers as plain HTML, and the buttons below."""
     name = f"fmnb-{c.run or id(c)}-grid"
     display(base.mark_static_view(c.bundle(), name), name, False)
-    grid = Grid(c, panel="", line_id=f"{name}-line", face_id=name, face_hidden=False)
+    grid = Grid(c, panel="", line_id=f"{name}-line", static_id=name, static_hidden=False)
     display(grid._repr_mimebundle_(), f"{name}-line", False)
 
 

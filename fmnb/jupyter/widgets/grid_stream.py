@@ -239,5 +239,5 @@ class GridStream:
         """Display the buttons below the answers, and the answers again with the comparison's id."""
         self._show(base.mark_static_view(comparison.bundle(), self.id), self.id, True)
         line = f"{self.id}-line"
-        grid = Grid(comparison, panel="", line_id=line, face_id=self.id, face_hidden=False)
+        grid = Grid(comparison, panel="", line_id=line, static_id=self.id, static_hidden=False)
         self._show(grid._repr_mimebundle_(), line, False)
