@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from ..comparison.comparison import COLUMNS
+from ..core.types import Label
 from ..schemas.spec import SchemaSpec
 from .io.tables import Column, Table, free_name
 
@@ -71,12 +72,12 @@ def as_duplicate(a: Answer) -> Answer:
 
 
 def answer_columns(
-    table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None, sources: tuple[str, ...] = ()
+    table: Table, answers: Sequence[Answer], models: Sequence[str], samples: int, spec: SchemaSpec | None, content: Label | None = None
 ) -> tuple[list[Column], dict[str, list[str]]]:
     """The columns to add to a table, and the new names of those whose name is in use.
 
     `answers` are ordered by row, model, sample; each model and sample has its own columns.
-    `sources` are the columns that the prompts used.
+    `content` is the label of what the prompts contain.
     """
     each = len(models) * samples
     used_names: list[str] = [*table.columns, *table.reserved]
@@ -92,7 +93,7 @@ def answer_columns(
                 if name != wanted:
                     renamed.setdefault(wanted, []).append(name)
                 used_names.append(name)
-                out.append(Column(name, column.values, column.kind, sources))
+                out.append(Column(name, column.values, column.kind, content))
     return out, renamed
 
 

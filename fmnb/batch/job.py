@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any
 
+from ..calls import service_jobs
+from ..calls.call import Call
 from ..calls.run_handle import Run
 from ..calls.session import session
 from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
-from ..core.event_loop import background_loop
+from ..core.event_loop import background_loop, run_sync
 from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started, emit
+from ..core.guard import guards
 from ..core.run_ids import new_run
 from ..core.types import Request, message
 from ..limits import rate_limit
@@ -209,9 +212,11 @@ class Job(SharedTableMixin):
             known = batches.last_answers([key for key, _, _ in chunk])
             if self.detailed:
                 batches.add_details(known.values())
+        known = {**self.uncached_results, **known}
+        refused = self._refused({key: call for key, _, call in chunk if key in known})
         items, positions = [], []
         for key, position, call in chunk:
-            found = known.get(key) or self.uncached_results.get(key)
+            found = None if key in refused else known.get(key)
             if found is not None and call.tape is not None and call.tape.get(call.request.fingerprint()) is None:
                 found = None  # the answer must be on the tape too
             ours = found is not None and found.get("parent") == self.stamp.run
@@ -223,12 +228,16 @@ class Job(SharedTableMixin):
             elif key in self.submitted_keys and call.use_cache:
                 self.skip_submitted(position)
             elif position[1] not in self.failed_models:
-                shared = self.durable and call.use_cache and call.tape is None and not call.tape_only
+                shared = self.durable and call.use_cache and call.tape is None and not call.tape_only and key not in refused
                 self.pending[key] = item = WorkItem(key, position[1], call, [position], shared, found["run"] if found else "")
                 items.append(item)
         if positions and self.durable:
             self.writer.write([], positions)
         return items
+
+    def _refused(self, cached: dict[str, Call]) -> Collection[str]:
+        """Keys of cached rows that a guard refuses now; they are sent through the guards again, as in cells."""
+        return run_sync(service_jobs.guarded(cached))[1] if cached and guards() else ()
 
     def skip_submitted(self, position: Position) -> None:
         """Leave out a row that a batch job has."""
@@ -428,7 +437,7 @@ class Job(SharedTableMixin):
         if self.durable:
             self._supersede_earlier()
         return Batch(
-            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, self.rows.columns
+            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, self.rows.label
         )
 
     def _failed_model_notes(self) -> list[str]:

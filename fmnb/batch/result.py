@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.events import Started
+from ..core.types import Label
 from ..schemas.spec import SchemaSpec
 from ..store import batches, log
 from .answers import Answer, answer_columns, answer_from_columns, as_cached, as_duplicate
@@ -30,7 +31,7 @@ class Batch:
     summary: Summary
     spec: SchemaSpec | None = field(default=None, repr=False)
     table: Table | None = field(default=None, repr=False)
-    sources: tuple[str, ...] = field(default=(), repr=False)
+    label: Label | None = field(default=None, repr=False)
 
     def result(self, over: Any = None) -> Any:
         """The table with answer columns, of the kind that went in.
@@ -49,7 +50,7 @@ class Batch:
             table = table_of([{"row": n} for n in range(self.rows)])
         elif table.count != self.rows:
             raise UsageError("The table has another number of rows than the batch", detail=f"{table.count} and {self.rows}")
-        return table.add(answer_columns(table, self.answers, self.models, self.samples, self.spec, self.sources)[0])
+        return table.add(answer_columns(table, self.answers, self.models, self.samples, self.spec, self.label)[0])
 
     def __repr__(self) -> str:
         return f"Batch({self.run!r}: {self.summary})"

@@ -22,12 +22,13 @@ from ..calls.prepare import cell_key, load_attachments, prepare, replace_surroga
 from ..calls.steps.cache import cache_key
 from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
+from ..core.labels import RowLabels, column_label, join
 from ..core.run_ids import new_run
-from ..core.types import Message, Part, Text
+from ..core.types import Label, Message, Part, Text
 from ..prompts import template
 from ..prompts.prompt import Prompt, names, render
 from ..prompts.rendered import Rendered
-from ..prompts.value_labels import RowLabels, column_label
+from ..prompts.value_labels import label_of
 from ..schemas.spec import SchemaSpec
 from .io.tables import Row, free_name, missing
 from .model_identity import identity
@@ -55,6 +56,11 @@ class RowCalls:
     def spec(self) -> SchemaSpec | None:
         """The schema of structured answers, or None."""
         return self.bases[0].spec
+
+    @property
+    def label(self) -> Label | None:
+        """The label of everything that the prompts contain: columns and notebook variables."""
+        return join([*(self.labels.get(c) for c in self.columns), *map(label_of, self.notebook_values.values())])
 
     @property
     def models(self) -> tuple[str, ...]:

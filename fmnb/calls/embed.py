@@ -20,7 +20,9 @@ from ..core.event_loop import aclose, merge
 from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started
 from ..core.run_ids import new_run
 from ..core.surrogates import replace_surrogates_in_text
+from ..core.types import Label
 from ..core.typing import HasTarget
+from ..prompts.value_labels import label_of
 from ..store import log, vectors
 from ..views.progress import ProgressView
 from . import pipeline
@@ -85,7 +87,7 @@ def embed(
     """
     rows = _texts(texts)
     target = resolve(model or settings().get("default.embed") or DEFAULT)
-    job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache)
+    job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache, label=label_of(texts))
     shown = [ProgressView()] if sinks is None else sinks
     run = Run(_events(job), shown, runs=[job.stamp.run], stop_events=lambda *_: [job.stamp(Cancelled())], finish=lambda _: job.save())
     try:
@@ -128,6 +130,7 @@ class _Job:
     vectors: dict[str, Array] = field(default_factory=dict)
     uncached: dict[bytes, Array] = field(default_factory=dict)
     prefix: bytes = b""
+    label: Label | None = None  # of the texts
 
     def key(self, text: str) -> bytes:
         """The cache key of a vector: model, weights file, options and text."""
@@ -217,7 +220,7 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
 
 async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
     """Embed one batch; one that is too large for the service is split in halves."""
-    stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions)
+    stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions, label=job.label)
     try:
         async for item in stream:
             if isinstance(item, Vectors):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.errors import SchemaMismatchError, UsageError
-from ..core.labels import with_label
+from ..core.labels import UNTRUSTED, with_label
 from ..core.repetition import REASON as LOOP
 from ..core.response import Response
 from ..core.types import Message, Text
@@ -63,7 +63,7 @@ def explain_prompt(error: BaseException, source: str) -> Rendered:
 
 def _about(error: BaseException, source: str, task: str) -> Rendered:
     text = f"This notebook cell failed.\n\n```python\n{source.strip()}\n```\n\nIt raised:\n\n```\n{traceback_of(error)}\n```\n\n{task}"
-    return Rendered((Text(text),), ())
+    return Rendered((with_label(Text(text), UNTRUSTED),), ())  # a traceback can contain data
 
 
 def retry(last: PreparedCall | None, model: Any = None, **changes: Any) -> PreparedCall:

@@ -19,7 +19,8 @@ from ..core.backend import Embedder, Vectors
 from ..core.errors import FmnbError, UsageError, error_from_dict
 from ..core.event_loop import aclose
 from ..core.events import ENDS, Cancelled, Event, EventStamper, Failed, Notice, Started, UsageReported
-from ..core.types import Request, message
+from ..core.labels import with_label
+from ..core.types import Label, Message, Request, Text
 from ..limits.batch_limits import BatchLimits
 from .call import Call
 from .steps.base import Proceed, Step
@@ -172,12 +173,16 @@ def stopped_row(call: Call) -> list[Event]:
     return [stamp(e) for e in (started(replace(call, kind="row")), UsageReported(usage=used), Cancelled())]
 
 
-async def embed(target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None) -> AsyncIterator[Event | Vectors]:
-    """Embed one batch of texts: guarded, retried, paid and rate-limited like a call."""
+async def embed(
+    target: Target, texts: Sequence[str], *, quant: str = "", dimensions: int | None = None, label: Label | None = None
+) -> AsyncIterator[Event | Vectors]:
+    """Embed one batch of texts with this label: guarded, retried, paid and rate-limited like a call."""
     if not isinstance(target.open(), Embedder):
         raise UsageError(f"{target.requested_model} is not an embedding model", hint="`%fm models embed` lists embedding models.")
     options = {} if dimensions is None else {"dimensions": dimensions}
-    request = Request(target.name, tuple(message("user", t) for t in texts), max_tokens=1, quant=quant, extra=options)
+    request = Request(
+        target.name, tuple(Message("user", (with_label(Text(t), label),)) for t in texts), max_tokens=1, quant=quant, extra=options
+    )
     opened: list[AsyncIterator[Event]] = []
     steps = (*guard_steps(), retry_call, rate_limited)
     try:

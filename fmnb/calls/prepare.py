@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ..catalog.resolve import Target, resolve
 from ..config.settings import frozen, settings
 from ..core.errors import SettingsError, UsageError
-from ..core.labels import UNTRUSTED, segments, text_of, with_label
+from ..core.labels import UNTRUSTED, join, segments, text_of, with_label
 from ..core.surrogates import replace_surrogates_in_text
 from ..core.types import Message, Part, Request, Text, TokenCount
 from ..core.typing import Api, Dtype, Format, Quant
@@ -162,11 +162,13 @@ def load_attachments(options: Options, local: bool) -> list[Part]:
     if isinstance(options.attach, (list, tuple)) and not options.attach:
         return []
     from ..prompts.attachments import attach
+    from ..prompts.value_labels import label_of
 
     items = options.attach if isinstance(options.attach, (list, tuple)) else (options.attach,)
-    found = [p for item in items for p in attach(_lookup(item, options.values), as_text=local)]
-    parts = [Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p for p in found]  # the prompt begins after a blank line
-    return [with_label(p, UNTRUSTED) for p in parts]
+    values = [_lookup(item, options.values) for item in items]
+    found = [(p, join([UNTRUSTED, label_of(value)])) for value in values for p in attach(value, as_text=local)]
+    # the prompt begins after a blank line
+    return [with_label(Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p, label) for p, label in found]
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:

@@ -7,13 +7,27 @@ variables, conversations, the cache, tapes, the log and batches. Guards read the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .types import File, Image, Label, Message, Part, Span, Text
 
 DATA_CLASSES = ("", "public", "internal", "personal", "secret")  # from the least to the most restricted
 UNTRUSTED = Label(untrusted=True)
+DATA_CLASS = "data_class"  # key in the `attrs` of a DataFrame
+SOURCES = "fmnb_sources"  # key in its `attrs`: for each column of answers, the columns that the prompts used
+
+
+class RowLabels(dict[str, Label]):
+    """The labels of the columns of a table, by their names in the prompt.
+
+    `by_expression` has the labels of expressions that read columns alone: they are the same for all rows.
+    """
+
+    def __init__(self, columns: Mapping[str, Label]):
+        super().__init__(columns)
+        self.by_expression: dict[str, Label | None] = {}
 
 
 def join(labels: Iterable[Label | None]) -> Label | None:
@@ -109,6 +123,39 @@ def text_of(pieces: Sequence[tuple[str, Label | None]]) -> Text:
                 spans.append(Span(at, end, label))
         at = end
     return Text("".join(piece for piece, _ in pieces), tuple(spans))
+
+
+def column_label(attributes: Mapping[str, Any], columns: Iterable[str]) -> Label:
+    """The label of columns of a DataFrame with these `attrs`.
+
+    It has the columns that answers were made from, too.
+
+    >>> column_label({"data_class": "personal"}, ["name"])
+    Label(untrusted=True, data_class='personal', columns=('name',))
+    """
+    names = list(columns)
+    sources = attributes.get(SOURCES)
+    sources = sources if isinstance(sources, Mapping) else {}
+    lists = [made_from for name in names if isinstance(made_from := sources.get(name), (list, tuple))]
+    made_from = [column for some in lists for column in some if isinstance(column, str)]
+    return Label(True, str(attributes.get(DATA_CLASS) or "").strip().lower(), tuple(dict.fromkeys([*names, *made_from])))
+
+
+def label_frame(attributes: dict[Any, Any], columns: Mapping[str, Label]) -> None:
+    """Write the labels of new columns into the `attrs` of their DataFrame.
+
+    >>> attributes = {}
+    >>> label_frame(attributes, {"text": Label(True, "personal", ("name",))})
+    >>> attributes
+    {'fmnb_sources': {'text': ['name']}, 'data_class': 'personal'}
+    """
+    sources = attributes.get(SOURCES)
+    made_from = {name: list(label.columns) for name, label in columns.items() if label.columns}
+    if made_from:
+        attributes[SOURCES] = {**(sources if isinstance(sources, Mapping) else {}), **made_from}
+    label = join([column_label(attributes, ()), *columns.values()])
+    if label is not None and label.data_class:
+        attributes[DATA_CLASS] = label.data_class
 
 
 def _rank(data_class: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import media as _media
 from .errors import UsageError
 from .inert_text import literal
-from .labels import UNTRUSTED, join, messages_label, with_label
+from .labels import UNTRUSTED, join, label_frame, messages_label, with_label
 from .markdown import neutral_markdown
 from .optional import require
 from .types import PROVIDER_STATE, File, Image, Label, Message, Part, Reasoning, Request, Text, ToolCall, Usage
@@ -127,7 +127,9 @@ class Response:
             raise UsageError("This answer has no structured data", hint="Ask with a schema: --schema 'name, score float'.")
         rows = self.data if isinstance(self.data, list) else [self.data]
         pandas = require("pandas", "frames", "to make a DataFrame")
-        return pandas.DataFrame([_as_row(r) for r in rows])
+        frame = pandas.DataFrame([_as_row(r) for r in rows])
+        label_frame(frame.attrs, {str(c): self.label for c in frame.columns})
+        return frame
 
     @property
     def image(self) -> PIL.Image.Image:

@@ -309,13 +309,35 @@ def from_dict(kind: type[T], data: dict[str, Any]) -> T:
     return kind(**{k: base64.b64decode(v, validate=True) if known[k] == "bytes" else _decode(k, v) for k, v in data.items() if k in known})
 
 
+def _is_label(v: Any) -> bool:
+    if not isinstance(v, dict) or not isinstance(v.get("data_class", ""), str) or not isinstance(v.get("untrusted", False), bool):
+        return False
+    columns = v.get("columns", [])
+    return isinstance(columns, (list, tuple)) and all(isinstance(c, str) for c in columns)
+
+
+def _are_spans(v: Any) -> bool:
+    """Whether these are the spans of a text, in order and without overlap."""
+    at = 0
+    for span in v if isinstance(v, (list, tuple)) else [None]:
+        if not isinstance(span, dict) or not _is_label(span.get("label")):
+            return False
+        start, end = span.get("start"), span.get("end")
+        if not isinstance(start, int) or not isinstance(end, int) or not at <= start < end:
+            return False
+        at = end
+    return True
+
+
 def _decode(name: str, v: Any) -> Any:
     if name == "messages":
         return tuple(from_dict(Message, m) for m in v)
     if name in ("parts", "tool_calls", "media"):
         return tuple(from_dict(_TAGGED[p["type"]], p) for p in v if p.get("type") in _TAGGED)
     if name == "spans":
-        return tuple(from_dict(Span, s) for s in v)
+        return tuple(from_dict(Span, s) for s in v) if _are_spans(v) else ()
+    if name == "label" and v is not None and not _is_label(v):
+        return Label(untrusted=True)  # of a file that somebody edited
     if name in _NESTED and isinstance(v, dict):
         return from_dict(_NESTED[name], v)
     if name in ("stop", "tools", "notes", "not_applied", "logprobs", "columns") and isinstance(v, list):

@@ -68,7 +68,7 @@ def describe(value: Any, name: str = "") -> tuple[Part, ...]:
     if isinstance(value, (Text, Image, File)):
         return (value,)
     if isinstance(value, Response):
-        return (Text(value.text),)
+        return (Text(value.text),) if value.text or not value.media else value.media
     if (own := getattr(type(value), "_prompt_parts_", None)) is not None:  # Prompt and Rendered define their own parts
         return own(value)
     if isinstance(value, BaseException):

@@ -23,15 +23,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from ..config import settings
 from ..core.errors import UsageError
+from ..core.labels import RowLabels
 from ..core.types import Part, Text
 from .rendered import Rendered
-
-if TYPE_CHECKING:
-    from .value_labels import RowLabels
 
 
 def render(text: str | Prompt, namespace: Mapping[str, Any] | None = None, raw: bool = False, labels: RowLabels | None = None) -> Rendered:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.labels import segments, text_of, with_label
+from ..core.labels import RowLabels, segments, text_of, with_label
 from ..core.types import Label, Part, Text
 from . import template
 from .describe import describe, schema, tokens_of, without_omitted
+from .expression_labels import Labels
 from .rendered import Inserted, Rendered
-from .value_labels import Labels, RowLabels
 
 
 def render(text: str, namespace: Mapping[str, Any], labels: RowLabels | None) -> tuple[tuple[Part, ...], tuple[Inserted, ...]]:
@@ -51,6 +51,9 @@ class _Renderer:
                 self._parts.append(part)
         cut = "" if isinstance(value, (str, Rendered)) else without_omitted(new)
         self.inserted.append(Inserted(at.source, type(value).__name__, tokens_of(new), at.line, at.column, cut))
+
+    def test(self, at: template.Expression, value: Any, /) -> None:
+        self._labels.evaluated(at, value, self.scope)
 
     def loop(self, items: template.Expression, value: Any, names: Iterable[str], /) -> None:
         self._labels.loop(items, value, names, self.scope)

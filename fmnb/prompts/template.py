@@ -78,6 +78,9 @@ class Output(Protocol):
     def insert(self, expression: Expression, value: Any, /) -> None:
         """An expression and its value."""
 
+    def test(self, expression: Expression, value: Any, /) -> None:
+        """A condition and its value."""
+
     def loop(self, items: Expression, value: Any, names: set[str], /) -> None:
         """A loop that binds these names to the items of a value begins."""
 
@@ -91,7 +94,7 @@ def walk(nodes: list[Node], scope: dict[str, Any], output: Output) -> None:
             output.insert(node, evaluate(node, scope))
         elif isinstance(node, If):
             for test, body in node.branches:
-                if test is None or _is_true(test, scope):
+                if test is None or _is_true(test, scope, output):
                     walk(body, scope, output)
                     break
         else:
@@ -129,18 +132,40 @@ def names_of(expression: Expression) -> frozenset[str]:
     return _free(expression.source)
 
 
+def names_bound(expression: Expression) -> frozenset[str]:
+    """Names that an expression binds with `:=`; later expressions can use them."""
+    return _bound(expression.source) if ":=" in expression.source else frozenset()
+
+
 def names_in(nodes: list[Node]) -> set[str]:
-    """The free names of a tree; loop variables are free only outside their loop."""
+    """The free names of a tree; loop variables are free only outside their loop, names of `:=` nowhere."""
+    return _names_in(nodes) - _all_bound(nodes)
+
+
+def _names_in(nodes: list[Node]) -> set[str]:
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, Expression):
             found |= names_of(node)
         elif isinstance(node, If):
             for test, body in node.branches:
-                found |= (names_of(test) if test else frozenset()) | names_in(body)
+                found |= (names_of(test) if test else frozenset()) | _names_in(body)
         elif isinstance(node, For):
             bound = _targets(node.target)
-            found |= names_of(node.items) | (names_in(node.body) - bound) | names_in(node.otherwise)
+            found |= names_of(node.items) | (_names_in(node.body) - bound) | _names_in(node.otherwise)
+    return found
+
+
+def _all_bound(nodes: list[Node]) -> set[str]:
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Expression):
+            found |= names_bound(node)
+        elif isinstance(node, If):
+            for test, body in node.branches:
+                found |= (names_bound(test) if test else frozenset()) | _all_bound(body)
+        elif isinstance(node, For):
+            found |= names_bound(node.items) | _all_bound(node.body) | _all_bound(node.otherwise)
     return found
 
 
@@ -318,6 +343,13 @@ def _wrapped(source: str) -> ast.Expression | None:
     return tree
 
 
+@functools.lru_cache(maxsize=256)
+def _bound(source: str) -> frozenset[str]:
+    tree = _wrapped(source)
+    assert tree is not None  # it has been compiled
+    return frozenset(n.target.id for n in ast.walk(tree) if isinstance(n, ast.NamedExpr))
+
+
 @functools.lru_cache(maxsize=256)  # an expression of a template over rows is parsed once
 def _free(source: str) -> frozenset[str]:
     """Names that an expression reads and does not bind itself.
@@ -360,8 +392,9 @@ def _targets(target: str) -> set[str]:
     return {n.id for n in ast.walk(ast.parse(target)) if isinstance(n, ast.Name)}
 
 
-def _is_true(test: Expression, scope: dict[str, Any]) -> bool:
+def _is_true(test: Expression, scope: dict[str, Any], output: Output) -> bool:
     value = evaluate(test, scope)
+    output.test(test, value)
     try:
         return bool(value)
     except Exception as e:  # a DataFrame's truth, say

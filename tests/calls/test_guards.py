@@ -236,3 +236,26 @@ def test_texts_to_embed_are_guarded(guard, home):
         with pytest.raises(UsageError, match="policy refuses"):
             fm.embed(["forbidden"], "shop:m")
         assert len(service.requests) == 1
+
+
+def test_cached_rows_are_guarded_as_cells_are(guard):
+    model, texts = sent()
+    rows = [{"n": "forbidden"}, {"n": "moss"}]
+    assert batch("Say {{ n }}", rows, model).summary.answered == 2
+    guard(Policy())
+    again = batch("Say {{ n }}", rows, model)
+    assert [a.text for a in again.answers] == ["", "I read: Say moss"] and len(texts) == 2
+    assert again.answers[0].error["message"] == "The policy refuses this prompt"
+
+
+def test_a_guard_that_returns_nothing_is_an_error(guard):
+    async def silent(request, destination, proceed):
+        if False:
+            yield
+        async for _ in proceed(request):
+            pass
+
+    guard(silent)
+    with pytest.raises(UsageError, match="neither refused"):
+        fm.ask("hi", "echo:")
+    assert batch("{{ n }}", [{"n": "a"}], "echo:").summary.failed == 1

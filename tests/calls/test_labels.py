@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import OrderedDict, defaultdict, deque, namedtuple
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas
 import pytest
@@ -13,6 +17,7 @@ from fmnb.calls.follow_up import continue_answer
 from fmnb.calls.prepare import prepare
 from fmnb.calls.run import run_calls
 from fmnb.calls.session import session
+from fmnb.config.settings import home
 from fmnb.core.errors import UsageError
 from fmnb.core.guard import Guardrails
 from fmnb.core.labels import messages_label, part_label, segments
@@ -21,6 +26,7 @@ from fmnb.core.types import Label, message
 from fmnb.store import log
 from fmnb.store.tape import Tape
 from tests.batch.service import Service
+from tests.wire.vectors import VectorServer
 
 NAME = Label(True, "personal", ("name",))
 
@@ -189,3 +195,127 @@ def test_a_policy_by_column(people, service):
         with pytest.raises(UsageError, match="Salaries stay"):
             fm.ask("{{ made.text[0] }}", "vllm:m", values={"made": made})
         assert not service.requests
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{{ t.sort_values('city').to_string() }}",
+        "{{ t[t.city == 'Rome'].to_dict() }}",
+        "{{ t.drop(columns='city').to_csv() }}",
+        "{{ t[['city', other]].values.tolist() }}",
+        "{{ t.loc[:, 'name':'city'] }}",
+        "{{ t.values }}",
+    ],
+)
+def test_a_column_that_is_named_in_passing_does_not_narrow_the_label(people, prompt):
+    people["values"] = 1
+    columns = {c for _, label in pieces(prompt, t=people, other="salary") for c in label.columns}
+    assert columns == {"name", "salary", "city", "values"}
+
+
+def test_rows_are_not_narrowed_either(people):
+    made = fm.map("{{ {k: v for k, v in row.items() if k != 'city'} }}", people, "echo:")
+    assert set(log.reopen(made["run"][0]).label.columns) == {"name", "salary", "city"}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "{% if (n := t.name[0]) %}{{ n }}{% endif %}",
+        "{{ (n := t.name[0]) and '' }}{{ n }}",
+        "{% for n in (m := t.name) %}{{ m[0] }}{% endfor %}",
+    ],
+)
+def test_names_bound_in_a_prompt(people, prompt):
+    assert NAME in {label for _, label in pieces(prompt, t=people)}
+
+
+def test_containers_of_any_size_and_depth(people):
+    answer = fm.ask("{{ people.name[0] }}", "echo:", values={"people": people})
+    cycle, deep, shared = [], [], ["x"]
+    cycle.append(cycle)
+    for _ in range(3000):
+        deep = [deep]
+    for _ in range(60):
+        shared = [shared, shared]
+    for plain in (cycle, deep, shared, ["a"] * 1000):
+        assert pieces("{{ len(x) }}", x=plain) == []
+    point = namedtuple("Point", "a b")
+    boxes = [["a"] * 200 + [answer], OrderedDict(a=answer), defaultdict(list, a=answer), deque([answer]), {answer.run: [answer]}]
+    for box in [*boxes, point(1, answer), SimpleNamespace(a=answer), Box(answer)]:
+        assert {label for _, label in pieces("{{ str(box)[:5] }}", box=box)} == {NAME}, type(box)
+
+
+def test_what_comes_of_tables_answers_and_errors_is_untrusted(people):
+    answer = fm.ask("{{ people.name[0] }}", "echo:", values={"people": people})
+    for value in (people.name.values, people.to_numpy(), people.groupby("city"), ValueError("x"), fm.log(), answer.request):
+        assert pieces("{{ str(value) }}", value=value)[0][1].untrusted
+    assert pieces("{{ people.salary[0] }}", people=people)[0][1].untrusted is False
+
+
+def test_a_table_that_cannot_be_read_now(tmp_path):
+    polars = pytest.importorskip("polars")
+    lazy = polars.scan_parquet(tmp_path / "none.parquet")
+    assert fm.ask("{{ lazy is None }}", "echo:", values={"lazy": lazy}).text == "False"
+
+
+def test_attachments_keep_data_class_and_columns(people):
+    answer = fm.ask("Sum up", "echo:", attach=[people])
+    assert answer.label == Label(True, "personal", ("name", "salary", "city"))
+
+
+def test_answer_columns_know_what_the_prompt_inserted_beside_the_row(people):
+    made = fm.map("{{ w }} {{ people.name[0] }}", pandas.DataFrame({"w": ["a"]}), "echo:", values={"people": people})
+    ((_, label),) = pieces("{{ made.text[0] }}", made=made)
+    assert label.data_class == "personal" and {"text", "w", "name"} <= set(label.columns)
+
+
+def test_the_frame_of_a_structured_answer(people):
+    model = lambda prompt: '{"who": "Ada"}'  # noqa: E731
+    frame = fm.ask("{{ people.name[0] }}", model, schema="who", values={"people": people}).df
+    ((_, label),) = pieces("{{ frame.who[0] }}", frame=frame)
+    assert label == Label(True, "personal", ("who", "name"))
+
+
+@pytest.mark.parametrize("junk", ["junk", {"name": 5}, {"name": [["l"]]}, None])
+def test_odd_attributes_of_a_frame(people, junk):
+    people.attrs["fmnb_sources"] = junk
+    people.attrs["data_class"] = None
+    assert pieces("{{ people.name[0] }}", people=people) == [("Ada", Label(True, "", ("name",)))]
+    assert fm.map("{{ name }}", people, "echo:")["text"].tolist() == ["Ada", "Bo"]
+
+
+@pytest.mark.parametrize(
+    "spans", ["x", [{"start": 0}], [{"start": 2, "end": 1, "label": {}}], [{"start": 0, "end": 1, "label": {"data_class": ["x"]}}]]
+)
+def test_a_conversation_file_with_odd_labels_opens(tmp_path, spans):
+    chat = fm.Chat("echo:")
+    chat.ask("hello")
+    path = chat.export(tmp_path / "chat.json")
+    data = json.loads(path.read_text())
+    for m in data["messages"]:
+        m["parts"][0]["spans"] = spans
+    path.write_text(json.dumps(data))
+    assert fm.Chat.load(path).ask("more").text == "more"
+
+
+def test_texts_to_embed_have_a_label_too(people):
+    seen = []
+
+    async def guard(request, destination, proceed):
+        seen.append(messages_label(request.messages))
+        async for event in proceed(request):
+            yield event
+
+    with Runtime():
+        state(Guardrails).guards = (guard,)
+        with VectorServer() as server:
+            (home() / "fmnb.toml").write_text(f'[provider.shop]\nbase_url = "{server.url}"\nneeds_key = false\n')
+            fm.embed(people["name"], "shop:m")
+    assert seen == [NAME]
+
+
+@dataclass
+class Box:
+    inside: object

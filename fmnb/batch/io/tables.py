@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import UsageError
-from ...prompts.value_labels import SOURCES
+from ...core.labels import label_frame
+from ...core.types import Label
 
 Row = tuple[Any, ...]
 
@@ -28,7 +29,7 @@ class Column:
     name: str
     values: Sequence[Any]
     kind: str = "object"
-    sources: tuple[str, ...] = ()  # the columns that the answers were made from
+    label: Label | None = None  # of what the answers were made from
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,7 @@ def _pandas(frame: Any) -> Table:
         joined.columns.names = frame.columns.names
         result = joined if type(joined) is type(frame) else type(frame)(joined)
         result.attrs = dict(frame.attrs)
-        if sources := {c.name: list(c.sources) for c in new if c.sources}:
-            result.attrs[SOURCES] = {**result.attrs.get(SOURCES, {}), **sources}
+        label_frame(result.attrs, {c.name: c.label for c in new if c.label is not None})
         return result
 
     tops = tuple(str(c[0]) for c in frame.columns if not any(c[1:])) if frame.columns.nlevels > 1 else ()

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ...core.errors import FmnbError
+from ...core.backend import Vectors
+from ...core.errors import FmnbError, UsageError
 from ...core.event_loop import aclose
-from ...core.events import Event, Failed
+from ...core.events import ENDS, Event, Failed
 from ...core.guard import Destination, Guard, guards
 from ...core.types import Request
 from ..call import Call
@@ -27,9 +28,24 @@ def guard_step(guard: Guard) -> Step:
 
     def step(call: Call, proceed: Proceed) -> AsyncIterator[Event]:
         destination = Destination(call.target.name, call.target.host, call.target.local)
-        return guard(call.request, destination, lambda request: proceed(replace(call, request=request)))
+        return _ended(guard(call.request, destination, lambda request: proceed(replace(call, request=request))))
 
     return step
+
+
+async def _ended(stream: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The events of a guard. It must return the end of the answer, or the vectors, or raise."""
+    ended = False
+    try:
+        async for event in stream:
+            ended = ended or isinstance(event, (*ENDS, Vectors))
+            yield event
+    finally:
+        await aclose(stream)
+    if not ended:
+        raise UsageError(
+            "A guard neither refused the request nor returned its answer", hint="It must yield every event of `proceed(request)`."
+        )
 
 
 async def guarded_request(call: Call) -> Request:
@@ -49,7 +65,6 @@ async def guarded_request(call: Call) -> Request:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not sent.done():
             await task
-            raise FmnbError("A guard neither sent nor refused the request")
         return sent.result()
     finally:
         task.cancel()
