@@ -16,6 +16,7 @@ from tests.environments import bare_python, lab_python
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+_LIVE = ("01", "04")  # run with the model in `make test`; `make test-full` runs all
 BLOCK = """
 import ipaddress, socket
 real = socket.socket.connect
@@ -64,8 +65,8 @@ def run(path: Path, folder: Path, python: str, env: dict[str, str]) -> list[str]
 def test_live_where_make_lab_put_it_then_from_its_tape_with_nothing_installed(path, tmp_path, embedded_path, minilm_path):
     tape = tmp_path / "new.tape.jsonl"
     home = {"FMNB_HOME": str(tmp_path / "h1"), "FMNB_MODELS": str(MODELS), "FMNB_TAPE": str(tape)}
-    live = run(path, tmp_path / "live", lab_python(), home)
-    assert len(live) > 3 and all(live)
+    live = run(path, tmp_path / "live", lab_python(), home) if FULL or path.stem[:2] in _LIVE else []
+    assert not live or (len(live) > 3 and all(live))
     bare = {"FMNB_HOME": str(tmp_path / "h2"), "FMNB_MODELS": str(tmp_path / "no models"), "FMNB_REPLAY_ONLY": "1"}
     if FULL or path.stem.startswith("01"):
         assert run(path, tmp_path / "replayed", bare_python(), {**bare, "FMNB_TAPE": str(tape)}) == live
@@ -75,7 +76,8 @@ def test_live_where_make_lab_put_it_then_from_its_tape_with_nothing_installed(pa
     kept = tmp_path / "kept.tape.jsonl"
     shutil.copy(path.with_suffix("").with_suffix(".tape.jsonl"), kept)
     before = kept.read_text()
-    assert len(run(path, tmp_path / "kept", bare_python(), {**bare, "FMNB_TAPE": str(kept)})) == len(live)
+    replayed = run(path, tmp_path / "kept", bare_python(), {**bare, "FMNB_TAPE": str(kept)})
+    assert len(replayed) == len(live) if live else len(replayed) > 3
     assert kept.read_text() == before
 
 

@@ -16,7 +16,7 @@ from fmnb.calls.notebook_model import AMBIGUOUS, NOT_A_NAME, UNKNOWN, NotebookCh
 from fmnb.calls.prepare import prepare
 from fmnb.calls.session import default_model, session
 from fmnb.core.errors import SettingsError
-from tests.conftest import MODELS
+from tests.conftest import FULL, MODELS
 from tests.test_elsewhere import run
 
 
@@ -162,7 +162,7 @@ CELLS = (
 )
 
 
-@pytest.mark.parametrize("where", ["beside", "elsewhere", "another folder", "api"])
+@pytest.mark.parametrize("where", ["beside", "elsewhere", "another folder", "api"] if FULL else ["beside", "api"])
 def test_papermill_and_nbconvert_obey_the_notebook_from_its_first_cell(tmp_path, home, where):
     (tmp_path / "in").mkdir()
     path = write(tmp_path / "in" / "report.ipynb", *CELLS, model="echo:")

@@ -12,6 +12,7 @@ from fmnb.core.events import Finished, Logprobs, Notice, Progress, TextDelta, Us
 from fmnb.engines import host
 from fmnb.engines import loaded as residents
 from fmnb.engines.torch.backend import backend
+from tests.conftest import FULL
 from tests.engines.asking import PERSON, answer, ask, events
 
 torch = pytest.importorskip("torch")
@@ -128,6 +129,7 @@ def test_each_precision_is_a_model_of_its_own(model):
     assert len(residents.unload("embedded")) == 3
 
 
+@pytest.mark.skipif(not FULL, reason="reads a long prompt")
 def test_a_long_prompt_is_read_in_slices_beyond_the_first_room(model):
     got = events(model, ask("The tide came in. " * 300, max_tokens=2))
     assert got[-2].usage.input_tokens > 1024
@@ -177,6 +179,7 @@ def test_closing_a_stream_stops_the_model_at_its_next_token(model, monkeypatch):
     assert len(made) <= before + 2
 
 
+@pytest.mark.skipif(not FULL, reason="reads a long prompt twice")
 def test_closing_a_stream_while_it_reads_a_long_prompt_leaves_most_unread(model):
     text = "The tide came in and went out again. " * 250
     stream = iterate_sync(model.stream(ask(text, max_tokens=2)))
