@@ -61,7 +61,7 @@ class Estimate:
         return "; ".join([*self._rows(), *(self._calls() if self.calls > self.cached else ["no calls left to make"])])
 
     def _rows(self) -> list[str]:
-        """The number of calls, and error it differs from the number of rows."""
+        """The number of calls, and why it differs from the number of rows."""
         about = "" if self.calls_exact else "about "
         parts = [
             f"{about}{self.calls:,} call{'' if self.calls == 1 else 's'}"
