@@ -9,6 +9,7 @@
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Kernels } from './kernels';
+import { onPanelChanges } from './panelChanges';
 
 const FOOTER = '.jp-OutputArea-output footer[aria-label="About this answer"]:not(.fmnb-hasFeedback)';
 const THUMB_ICON =
@@ -53,18 +54,5 @@ export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, 
     group.append(...pair);
     return group;
   };
-  const follow = (panel: NotebookPanel) => {
-    let frame = 0;
-    const schedule = () => (frame ||= requestAnimationFrame(() => ((frame = 0), decorate(panel))));
-    const observer = new MutationObserver(schedule);
-    observer.observe(panel.content.node, { childList: true, subtree: true });
-    kernels.changed.connect(schedule);
-    panel.disposed.connect(() => {
-      observer.disconnect();
-      kernels.changed.disconnect(schedule);
-      cancelAnimationFrame(frame);
-    });
-  };
-  tracker.forEach(follow);
-  tracker.widgetAdded.connect((_, panel) => follow(panel));
+  onPanelChanges(tracker, kernels, decorate);
 }

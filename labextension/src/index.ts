@@ -20,6 +20,7 @@ import { SidebarPanel } from './panel';
 import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
 import { addFeedbackButtons } from './feedbackButtons';
+import { rerenderWidgets } from './rerenderWidgets';
 import { handleWidgetRequests } from './widgets';
 
 const ID = 'fmnb:plugin';
@@ -51,6 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const model = new SidebarModel(api, new Notebooks(tracker), kernels);
     attachModelChoice(tracker);
     handleWidgetRequests(tracker, kernels);
+    rerenderWidgets(tracker, kernels);
     addFeedbackButtons(tracker, kernels, trans);
     showQuestions(tracker, kernels, trans, id => app.shell.activateById(id));
     const panel = new SidebarPanel({ model, commands: app.commands, trans });

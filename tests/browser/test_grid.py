@@ -206,6 +206,23 @@ def test_after_a_reload_a_vote_still_reaches_what_is_saved(browser, lab):
     page.context.close()
 
 
+# Show a comparison whose model the kernel does not have yet.
+TOO_EARLY = """id => {
+  const data = { 'application/vnd.jupyter.widget-view+json': { version_major: 2, version_minor: 0, model_id: id }, 'text/plain': '' };
+  window.jupyterapp.shell.currentWidget.content.widgets[0].outputArea.model.add(
+    { output_type: 'display_data', data, metadata: { fmnb: { widget: 'Grid' } } });
+}"""
+
+
+def test_a_widget_whose_model_comes_after_ipywidgets_gave_up_is_shown(notebook):
+    nb = notebook("import fmnb as fm\nfrom fmnb.jupyter.widgets.grid import Grid\ngrid = Grid(fm.compare('hello', ['echo:', 'echo:think']), model_id='late')")
+    nb.page.evaluate(TOO_EARLY, "late")
+    nb.page.wait_for_function("document.body.textContent.includes('Error displaying widget: model not found')")
+    nb.run(1)
+    nb.outputs(0).get_by_role("button", name="Tie").wait_for()
+    assert not nb.page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets[0].outputArea.model.get(0).data['text/html']")
+
+
 def test_a_saved_comparison_shows_in_an_untrusted_notebook_without_a_kernel(notebook):
     nb = notebook("%%fm echo: echo:fail=cut\nSome **bold** words", "%%fm echo: echo:hostile\nx")
     nb.run(1, 2)
