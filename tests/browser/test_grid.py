@@ -215,7 +215,9 @@ TOO_EARLY = """id => {
 
 
 def test_a_widget_whose_model_comes_after_ipywidgets_gave_up_is_shown(notebook):
-    nb = notebook("import fmnb as fm\nfrom fmnb.jupyter.widgets.grid import Grid\ngrid = Grid(fm.compare('hello', ['echo:', 'echo:think']), model_id='late')")
+    nb = notebook(
+        "import fmnb as fm\nfrom fmnb.jupyter.widgets.grid import Grid\ngrid = Grid(fm.compare('hello', ['echo:', 'echo:think']), model_id='late')"
+    )
     nb.page.evaluate(TOO_EARLY, "late")
     nb.page.wait_for_function("document.body.textContent.includes('Error displaying widget: model not found')")
     nb.run(1)
