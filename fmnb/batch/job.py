@@ -134,7 +134,7 @@ class Job(SharedTableMixin):
             self._fill_queues(source)
             for _ in self.handle.iterate(self.scheduler.run(), lambda: self._on_idle(source)):
                 self.collect()
-                if self.fatal is not None:
+                if self._must_end():
                     break
                 self._check_other_kernels()
                 self._fill_queues(source)
@@ -381,9 +381,14 @@ class Job(SharedTableMixin):
         self.handle.tick()
         self._check_other_kernels()
         self._fill_queues(source)
-        if self.fatal is not None:
+        if self.fatal is not None and self._must_end():
             raise self.fatal
         self.report_progress()
+
+    def _must_end(self) -> bool:
+        """Whether an error ends the batch now. At a budget's end, calls in flight are awaited: they are paid."""
+        waits = isinstance(self.fatal, BudgetError) and not self.limits.fail_fast and any(q.in_flight for q in self.queues)
+        return self.fatal is not None and not waits
 
     def elapsed(self) -> float:
         """Seconds since the start."""
