@@ -15,6 +15,7 @@ from ...core.errors import UsageError
 from ...core.optional import require
 
 _CONNECT_SECONDS = 10.0  # to connect to a cluster
+_TOO_SLOW = "timed out during startup"  # in Ray's error
 
 
 def start(address: str = "") -> Any:
@@ -29,13 +30,31 @@ def start(address: str = "") -> Any:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # otherwise its logs appear under the cell
         try:
             with suppress_stderr():
-                ray.init(**where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
+                _init(ray, **where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UsageError(
                 "Ray does not answer", detail=f"{address}: {str(e)[:200]}", hint="Check the address, or use --on ray for this machine."
             ) from None
     silence_logs(ray)
     return ray
+
+
+def _init(ray: Any, **options: Any) -> None:
+    """`ray.init`, a second time if its processes did not start in time: on a busy machine the second start is faster.
+
+    Ray waits 30 seconds for them, which cannot be set, and then raises a bare Exception. RuntimeError if it
+    happens twice.
+    """
+    try:
+        ray.init(**options)
+    except Exception as first:
+        if _TOO_SLOW not in str(first):
+            raise
+        ray.shutdown()
+        try:
+            ray.init(**options)
+        except Exception as second:
+            raise (RuntimeError(f"Ray {_TOO_SLOW}; the machine is busy") if _TOO_SLOW in str(second) else second) from None
 
 
 def is_client() -> bool:
