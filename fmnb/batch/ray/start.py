@@ -40,10 +40,10 @@ def start(address: str = "") -> Any:
 
 
 def _init(ray: Any, **options: Any) -> None:
-    """`ray.init`, a second time if its processes did not start in time: on a busy machine the second start is faster.
+    """Call `ray.init`, and call it again if Ray's processes did not start in time.
 
-    Ray waits 30 seconds for them, which cannot be set, and then raises a bare Exception. RuntimeError if it
-    happens twice.
+    On a busy machine the second start is faster. Ray waits 30 seconds, which cannot be set, and
+    then raises a bare Exception. RuntimeError if it happens twice.
     """
     try:
         ray.init(**options)
