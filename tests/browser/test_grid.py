@@ -215,12 +215,12 @@ TOO_EARLY = """id => {
 
 
 def test_a_widget_whose_model_comes_after_ipywidgets_gave_up_is_shown(notebook):
-    nb = notebook(
-        "import fmnb as fm\nfrom fmnb.jupyter.widgets.grid import Grid\ngrid = Grid(fm.compare('hello', ['echo:', 'echo:think']), model_id='late')"
-    )
+    make = "import fmnb as fm\nfrom fmnb.jupyter.widgets.grid import Grid\nc = fm.compare('hello', ['echo:', 'echo:think'])"
+    nb = notebook(make, "grid = Grid(c, model_id='late')")
+    nb.run(1)
     nb.page.evaluate(TOO_EARLY, "late")
     nb.page.wait_for_function("document.body.textContent.includes('Error displaying widget: model not found')")
-    nb.run(1)
+    nb.run(2)
     nb.outputs(0).get_by_role("button", name="Tie").wait_for()
     assert not nb.page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets[0].outputArea.model.get(0).data['text/html']")
 

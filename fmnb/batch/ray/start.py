@@ -43,7 +43,7 @@ def _init(ray: Any, **options: Any) -> None:
     """Call `ray.init`, and call it again if Ray's processes did not start in time.
 
     On a busy machine the second start is faster. Ray waits 30 seconds, which cannot be set, and
-    then raises a bare Exception. RuntimeError if it happens twice.
+    then raises a bare Exception. Raises UsageError if it happens twice.
     """
     try:
         ray.init(**options)
@@ -54,7 +54,13 @@ def _init(ray: Any, **options: Any) -> None:
         try:
             ray.init(**options)
         except Exception as second:
-            raise (RuntimeError(f"Ray {_TOO_SLOW}; the machine is busy") if _TOO_SLOW in str(second) else second) from None
+            if _TOO_SLOW not in str(second):
+                raise
+            raise UsageError(
+                "Ray did not start in time",
+                detail="twice 30 seconds; the machine is busy",
+                hint="Try again when other work on it has ended, or run this without --on ray.",
+            ) from None
 
 
 def is_client() -> bool:

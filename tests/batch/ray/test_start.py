@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fmnb.batch.ray.start import _init
+from fmnb.core.errors import UsageError
 
 
 class SlowRay:
@@ -29,8 +30,10 @@ def test_a_slow_start_is_tried_twice_with_the_same_options():
 
 
 def test_a_second_slow_start_is_an_error_in_words():
-    with pytest.raises(RuntimeError, match="timed out during startup; the machine is busy"):
-        _init(SlowRay(9))
+    ray = SlowRay(9)
+    with pytest.raises(UsageError, match="Ray did not start in time"):
+        _init(ray)
+    assert ray.calls == [{}, "shutdown", {}]
 
 
 def test_another_error_is_raised_at_once():
