@@ -81,6 +81,9 @@ def home(tmp_path_factory, monkeypatch):
     ]:
         monkeypatch.delenv(name)  # what the Makefile or the user's shell sets must not decide a test
     monkeypatch.setenv("FMNB_HOME", str(folder))
+    from fmnb.config import environment
+
+    monkeypatch.setitem(environment._initial, "FMNB_HOME", str(folder))  # as if the kernel had started with it
     monkeypatch.setenv("FMNB_THREADS", "1")  # else engines follow the load of the machine, and sums are made in another order
     return folder
 

@@ -114,7 +114,7 @@ def _places() -> Iterator[tuple[str, str, str, str]]:
     for file in s.origins:
         yield "settings", "ok", file, ""
     if s.untrusted:
-        yield "settings", "untrusted", f"{s.untrusted}: only [default] and [alias] apply", "%fm trust"
+        yield "settings", "untrusted", f"{s.untrusted}: only [default] and [alias] apply", settings.untrusted_hint(s.untrusted)
     if s.locks:
         yield "administrator's locks", "ok", ", ".join(sorted(s.locks)), ""
 

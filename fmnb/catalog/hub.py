@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..config.settings import set_here
+from ..config.environment import CERTIFICATES, set_here
 from ..core.errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError
 from ..core.events import Event, Notice, Progress
 from ..core.optional import require
@@ -73,10 +73,13 @@ def hub_listing(s: Source) -> HubListing:
 
 
 def token(hub: Any) -> bool | None:
-    """The token for the client: False (send none) if a notebook set the hub but not the token."""
+    """The token for the client: False (send none) if a notebook set the hub or the certificates, but not the token."""
     own = [n for n in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(n)]
-    lured = set_here("HF_ENDPOINT") and not (own and all(map(set_here, own)))  # a token in a file was not set by the notebook
-    return False if lured and urlsplit(hub.constants.ENDPOINT).hostname not in _USUAL else None
+    if own and all(map(set_here, own)):
+        return None
+    # The token is from outside the notebook. Neither an address nor certificates that a cell set may lead it away.
+    moved = set_here("HF_ENDPOINT") and urlsplit(hub.constants.ENDPOINT).hostname not in _USUAL
+    return False if moved or any(map(set_here, CERTIFICATES)) else None
 
 
 class DownloadStopped(Exception):

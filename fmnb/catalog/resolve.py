@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..config.settings import allowed, check_allowed, read_toml, settings
+from ..config.settings import allowed, check_allowed, read_toml, settings, untrusted_hint
 from ..core.backend import Backend
 from ..core.errors import FmnbError, LockedError, ModelError, NotPulledError, SettingsError, UnknownModelError, UsageError, alternatives
 from ..core.registry import ENGINES, load
@@ -288,7 +288,7 @@ def _unknown(name: str) -> FmnbError:
         return UnknownModelError(
             "That provider is defined in an fmnb.toml that is not trusted",
             detail=f"{head} in {untrusted}",
-            hint="`%fm trust` shows its contents.",
+            hint=untrusted_hint(untrusted),
         )
     spelled = {*spellings(name), *spellings(head)}
     for p in profiles.names(ended=True):  # OctoML/llama, co:here, Saturn Cloud

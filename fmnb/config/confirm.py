@@ -9,12 +9,13 @@ from ..core.errors import NotInteractiveError, UsageError
 from .question import ask, can_type
 
 
-def confirm(text: str, option: str, *, yes: str = "Yes", details: str = "") -> None:
+def confirm(text: str, option: str = "", *, yes: str = "Yes", details: str = "") -> None:
     """Ask yes or no; raises UsageError for every answer but yes.
 
-    `option` skips the question, `yes` is the label of the button.
+    `option` skips the question ("" where a person must answer), `yes` is the label of the button.
     """
-    choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=f"Add {option}.")
+    hint = f"Add {option}." if option else "Run this in a live notebook or a terminal, where a person can answer."
+    choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=hint)
     if choice != "yes":
         raise UsageError("Nothing was done", detail="answered no")
 

@@ -25,6 +25,7 @@ SERVICE = "fmnb"
 _KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialog that nobody sees
 _keyring_hangs = False
 _CACHE_SECONDS = 10.0  # short, since another kernel may set a key; querying a keyring takes longer than a call
+_used: set[str] = set()
 _cache: dict[tuple[str, str], tuple[float, tuple[str, str, str]]] = {}
 
 
@@ -39,11 +40,12 @@ class Key:
         return f"key from {self.source}"
 
 
-def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequence[str]) -> Key | None:
+def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequence[str], address: str = "") -> Key | None:
     """The key for `provider` that may be sent to `host`, or None.
 
     `key_env` are variables in the order of the provider's own tools; `own_hosts` are patterns of
-    the hosts that these variables belong to. A stored key is only sent to the host it was stored for.
+    the hosts that these variables belong to. A stored key is only sent to the host and port it was
+    stored for: `address` is "host:port", or "" for the host's usual port.
 
     >>> find(["NO_SUCH_KEY"], "openai", "evil.example", own_hosts=["api.openai.com"]) is None
     True
@@ -51,11 +53,18 @@ def find(key_env: Sequence[str], provider: str, host: str, *, own_hosts: Sequenc
     if any(fnmatch.fnmatchcase(host, pattern) for pattern in own_hosts):
         for name in key_env:
             if value := os.environ.get(name, "").strip():
+                _used.add(value)
                 return Key(value, name)
     value, bound, source = _stored(provider)
-    if value and fnmatch.fnmatchcase(host, bound):
+    if value and fnmatch.fnmatchcase(address or host, bound):
+        _used.add(value)
         return Key(value, source)
     return None
+
+
+def used() -> frozenset[str]:
+    """The keys that this process has used, to remove them from what is shown."""
+    return frozenset(_used)
 
 
 def is_cached(provider: str) -> bool:
@@ -65,7 +74,7 @@ def is_cached(provider: str) -> bool:
 
 
 def set_key(provider: str, value: str, host: str) -> str:
-    """Store a key for one provider, for `host` (a pattern) only. Returns "keyring" or "file".
+    """Store a key for one provider, for `host` (a pattern, with its port if unusual) only. Returns "keyring" or "file".
 
     Raises UsageError for an impossible key, SettingsError if it cannot be stored.
     """
@@ -76,7 +85,8 @@ def set_key(provider: str, value: str, host: str) -> str:
         )
     _cache.clear()
     record = json.dumps({"key": value, "host": host})
-    if _keyring(lambda k: k.set_password(SERVICE, provider, record) or True):
+    # Read back: the null backend, and a keyring without room, accept a password and forget it.
+    if _keyring(lambda k: k.set_password(SERVICE, provider, record) or k.get_password(SERVICE, provider)) == record:
         _write_file({n: v for n, v in _read_file().items() if n != provider}, only_if_there=True)
         return "keyring"
     _write_file({**_read_file(), provider: {"key": value, "host": host}})

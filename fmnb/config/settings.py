@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import LockedError, SettingsError
-from . import lock_patterns
+from . import environment, lock_patterns
 from .settings_file import check_administrators
 from .settings_file import read_toml as read_toml  # for other rooms, which read tables of their own
 
@@ -82,20 +82,6 @@ def shared_models_dirs() -> list[Path]:
     return [Path(p).expanduser() for p in [*env, *settings().get("models.shared", [])]]
 
 
-def set_here(variable: str) -> bool:
-    """Whether this process set an environment variable, as a cell can, and not its parent."""
-    return os.environ.get(variable) != _INITIAL_ENVIRONMENT.get(variable)
-
-
-def _initial_environment() -> dict[str, str]:
-    """The environment at process start; the current one if the system does not keep it."""
-    try:
-        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:
-        return dict(os.environ)
-    return {os.fsdecode(name): os.fsdecode(value) for name, found, value in (pair.partition(b"=") for pair in pairs) if found}
-
-
 def working_folder() -> Path | None:
     """The working folder; None if it was deleted."""
     try:
@@ -104,7 +90,6 @@ def working_folder() -> Path | None:
         return None
 
 
-_INITIAL_ENVIRONMENT = _initial_environment()
 _INITIAL_FOLDER, _INITIAL_PREFIX = working_folder() or Path("/"), sys.prefix
 
 
@@ -114,14 +99,27 @@ def _admin_files() -> list[Path]:
     They are fixed at kernel start, so that no cell can lift a lock. Without FMNB_ADMIN_CONFIG at
     start it may be set later, which can only add locks.
     """
-    extra = _INITIAL_ENVIRONMENT.get("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
+    extra = environment.initial("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
     roots = [_INITIAL_FOLDER / extra] if extra else []
     roots += [Path(prefix) / "etc/jupyter" for prefix in dict.fromkeys((sys.prefix, _INITIAL_PREFIX))]
     if sys.platform == "win32":
-        roots.append(Path(_INITIAL_ENVIRONMENT.get("PROGRAMDATA", r"C:\ProgramData")) / "jupyter")
+        roots.append(Path(environment.initial("PROGRAMDATA") or r"C:\ProgramData") / "jupyter")
     else:
         roots += [Path("/usr/local/etc/jupyter"), Path("/etc/jupyter")]
     return [r / FILE for r in roots]
+
+
+def home_set_by_notebook() -> bool:
+    """Whether a cell moved the folder with the user's settings, keys and trusted projects.
+
+    The settings file there then counts as a project's: somebody else may have written it.
+    """
+    chosen = "FMNB_HOME" if os.environ.get("FMNB_HOME") or environment.initial("FMNB_HOME") else ""
+    if not chosen and sys.platform == "win32":
+        return environment.set_here("LOCALAPPDATA") or (not os.environ.get("LOCALAPPDATA") and environment.set_here("USERPROFILE"))
+    if not chosen and sys.platform != "darwin" and (os.environ.get("XDG_DATA_HOME") or environment.initial("XDG_DATA_HOME")):
+        chosen = "XDG_DATA_HOME"
+    return environment.set_here(chosen or "HOME")
 
 
 def user_file() -> Path:
@@ -145,7 +143,8 @@ def project_file(start: Path | None = None) -> Path | None:
 
 @dataclass(frozen=True)
 class Settings:
-    """All layers merged. `origins` are the files read; `untrusted` is a project file that applies in part."""
+    """All layers merged. `origins` are the files read; `untrusted` is a file that applies in part:
+    a project's, or the user's in a folder that a cell set."""
 
     values: dict[str, Any] = field(default_factory=dict)
     locks: dict[str, Any] = field(default_factory=dict)
@@ -242,7 +241,8 @@ def _read(files: list[tuple[str, Path]]) -> Settings:
         lock = data.pop("lock", None)
         if lock and origin == "administrator":
             locks.update(lock)
-        if origin == "project" and set(data) - set(_UNTRUSTED) and not trusted(path):
+        theirs = origin == "project" and not trusted(path) or origin == "user" and home_set_by_notebook()
+        if theirs and set(data) - set(_UNTRUSTED):
             untrusted = path
             data = {t: v for t, v in data.items() if t in _UNTRUSTED}
         layers.append((origin, data))
@@ -266,6 +266,8 @@ def _exists(path: Path) -> bool:
 
 def trusted(path: Path) -> bool:
     """Whether the user trusts the exact content of a project file."""
+    if home_set_by_notebook():
+        return False
     try:
         known = json.loads((home() / "trusted.json").read_text("utf-8"))
         return known.get(str(path.resolve())) == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -273,8 +275,24 @@ def trusted(path: Path) -> bool:
         return False
 
 
+def untrusted_hint(path: Path) -> str:
+    """What to do about a settings file that applies in part."""
+    if path == user_file():
+        return "A cell moved fmnb's folder: set FMNB_HOME before Jupyter starts, and restart the kernel."
+    return "`%fm trust` shows its contents."
+
+
 def trust(path: Path) -> None:
-    """Trust a project file in its current content: URLs, headers and key variables in it apply."""
+    """Trust a project file in its current content: URLs, headers and key variables in it apply.
+
+    Raises SettingsError if a cell moved the folder in which trusted files are listed.
+    """
+    if home_set_by_notebook():
+        raise SettingsError(
+            "Nothing can be trusted while a cell has moved fmnb's folder",
+            detail=str(home()),
+            hint="Set FMNB_HOME before Jupyter starts, and restart the kernel.",
+        )
     file = home() / "trusted.json"
     try:
         known = json.loads(file.read_text("utf-8"))

@@ -18,7 +18,7 @@ _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"!(?=\[)")
 _SCHEME = re.compile(r"(?i)\b(javascript|vbscript|data|file)(?=\s*(?::|&))")
 _ENTITY_IN_TARGET = re.compile(r"(\]\(\s*<?|\]:\s*<?)([^\s)>]*&[^\s)>]*)")
-_DIAGRAM = re.compile(r"(?im)^(\s*(?:`{3,}|~{3,})\s*)(mermaid|vega|vega-lite|geojson|html)\b")
+_DIAGRAM = re.compile(r"(?im)^([^\S\n]*(?:`{3,}|~{3,})[^\S\n]*)(mermaid|vega|vega-lite|geojson|html)\b")
 _MATH = re.compile(
     r"\$\$(?:[^$\\]|\\.){1,5000}\$\$|\$(?![\s$])(?:[^$\\\n]|\\.){1,2000}(?<!\s)\$(?!\d)|\\\[.{1,5000}?\\\]|\\\(.{1,2000}?\\\)", re.S
 )

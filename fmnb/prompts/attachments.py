@@ -109,6 +109,8 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
         raise _missing(path)
     if path.is_dir():
         raise UsageError("A folder cannot be attached", detail=str(path), hint="Attach its files one by one: --attach may be repeated.")
+    if not path.is_file():  # reading a pipe or a device may never end
+        raise UsageError("Only a regular file can be attached", detail=str(path), hint="Copy its content into a file first.")
     try:
         data = path.read_bytes()
     except OSError as e:

@@ -108,6 +108,15 @@ class Profile:
         return urlsplit(self.base_url).hostname or ""
 
     @property
+    def encrypted(self) -> bool:
+        """Whether requests are sent over TLS.
+
+        >>> Profile("mine", base_url="HTTPS://ai.example.com").encrypted, Profile("mine", base_url="HTTP://ai.example.com").encrypted
+        (True, False)
+        """
+        return urlsplit(self.base_url).scheme == "https"
+
+    @property
     def usual_host(self) -> str:
         """Host name of the default interface.
 
@@ -147,7 +156,26 @@ class Profile:
     @property
     def usual_address(self) -> str:
         """Host and port of the default interface."""
-        return urlsplit(self._usual_url).netloc.rpartition("@")[2]
+        return _address(self._usual_url)
+
+    @property
+    def address(self) -> str:
+        """Host of the base URL, and its port unless it is the usual one.
+
+        >>> Profile("a", base_url="https://me:pw@A.example:443/v1").address, Profile("b", base_url="http://localhost:8000").address
+        ('a.example', 'localhost:8000')
+        """
+        return _address(self.base_url)
+
+    @property
+    def shown_url(self) -> str:
+        """The base URL as messages show it: without the user name and password that it may contain.
+
+        >>> Profile("a", base_url="https://me:pw@a.example/v1").shown_url
+        'https://a.example/v1'
+        """
+        parts = urlsplit(self.base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     @property
     def _usual_url(self) -> str:
@@ -157,6 +185,13 @@ class Profile:
     def label(self) -> str:
         """The display name."""
         return self.title or self.name
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2].lower()
+    usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    return netloc.removesuffix(usual) if usual else netloc
 
 
 def for_model(p: Profile, model: str) -> Profile:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..config.settings import set_here, settings
+from ..config.environment import set_here
+from ..config.settings import settings
 from ..core.errors import ServiceDiscontinuedError, SettingsError, UnknownModelError, alternatives
 from .profile import Price, Profile, for_model, is_loopback, own_price
 from .profile_rows import from_row, hosts, with_row

@@ -116,7 +116,7 @@ async def _sniffed(chunks: AsyncIterator[bytes], frames: Frames, wire: Wire) -> 
         head = b"data: " + json.dumps(document).encode() + b"\n\n"
         if not isinstance(document, dict) or not (wire.is_complete(document) or error_in(document) is not None):
             frames.unexpected = head.decode()[6:2000]
-    except ValueError:
+    except (ValueError, RecursionError):
         frames.unexpected, head = head.decode("utf-8", "replace")[:2000], b""
     return _joined(head, None)
 

@@ -118,5 +118,5 @@ def json_or_text(data: bytes) -> Any:
     """A body's JSON, or its text."""
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return data.decode("utf-8", "replace")

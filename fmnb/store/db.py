@@ -174,6 +174,26 @@ class Database:
             except sqlite3.Error as e:
                 raise _store_error(self.path, e) from None
 
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Change the file without a journal on disk, for a disk without room for one.
+
+        A crash meanwhile may damage the log. Raises StoreError while another kernel has the log open.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._connection.execute("PRAGMA journal_mode=MEMORY")
+            except sqlite3.Error as e:
+                raise _store_error(self.path, e) from None
+            try:
+                yield
+            finally:
+                try:
+                    self.journal = self._set_journal()
+                except sqlite3.Error:
+                    pass  # no room for the files of a journal: the next process sets it
+
     def vacuum(self) -> None:
         """Free space and truncate the write-ahead log, so that deleted text is removed from disk."""
         with self._lock:
@@ -219,6 +239,11 @@ def _store_error(path: Path, e: Exception) -> StoreError:
             f"The log {path} is damaged", detail=text, hint="Move that file away; fmnb creates a new one. `%fm doctor` has details."
         )
     return StoreError(f"The log {path} cannot be used", detail=text, hint="`%fm doctor` has details; `%fm log off` works without a log.")
+
+
+def is_disk_full(error: StoreError) -> bool:
+    """Whether a write failed for want of space: a full disk, a quota, or a limit on the size of files."""
+    return "full" in (error.detail or "") or "disk I/O" in (error.detail or "") or "No space" in (error.detail or "")
 
 
 def on_network(path: Path) -> bool:

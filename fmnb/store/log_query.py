@@ -81,7 +81,7 @@ def log(
     unnamed = hidden(r["run"] for r in found)
     found = [r for r in found if not (model and r["run"] in unnamed)]  # a search by model name would reveal it
     for r in found:
-        r["when"] = datetime.datetime.fromtimestamp(r.pop("started"))
+        r["when"] = _when(r.pop("started"))
         if r["run"] in unnamed:
             r |= {"model": "hidden", **{n: None for n in _WITH_FEEDBACK}}
     note = "" if found else ("nothing in the log" if not query else f"nothing in the log for {query!r}")
@@ -94,9 +94,17 @@ def _filtered(query: str, limit: int, model: str, days: float | None, kind: str,
     since = None if days is None else time.time() - days * 86400
     found = find(Filter(query, model, kind, vote, cost, since, open=open), limit=limit)
     for r in found:
-        r["when"] = datetime.datetime.fromtimestamp(r["started"])
+        r["when"] = _when(r["started"])
         r["vote"] = ", ".join(r["said"])
     return Rows(found, (*LOG_COLUMNS[:6], "vote", "error", "seconds", "cost"), "" if found else "no matching runs in the log")
+
+
+def _when(started: float) -> datetime.datetime | None:
+    """The time of a run; None if a damaged or foreign log has a time that no calendar has."""
+    try:
+        return datetime.datetime.fromtimestamp(started)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def reopen(run: str) -> Response:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from ..config.settings import settings
 from ..core.errors import StoreError, UsageError
 from ..core.events import ENDS, Event
 from . import log, media
-from .db import database
+from .db import Database, database, is_disk_full
 from .inbox import ingest
 
 
@@ -37,8 +38,24 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
 
 
 def _delete(where: str, values: tuple) -> int:
-    ingest()  # entries that are not runs yet would not be found
     db = database()
+    try:
+        ingest()  # entries that are not runs yet would not be found
+        deleted = _delete_rows(db, where, values)
+    except StoreError as e:
+        if not is_disk_full(e):
+            raise
+        with db.in_place():  # what frees the disk must not need room on it
+            deleted = _delete_rows(db, where, values)
+            with suppress(StoreError):  # no room for a copy of what remains: the file keeps its size, without the deleted text
+                db.vacuum()
+        return deleted
+    if deleted:
+        db.vacuum()
+    return deleted
+
+
+def _delete_rows(db: Database, where: str, values: tuple) -> int:
     with db.write() as w:
         runs = [r["run"] for r in w.execute(f"SELECT run FROM runs WHERE {where}", values).fetchall()]
         w.executemany("DELETE FROM events WHERE run=?", [(r,) for r in runs])
@@ -50,8 +67,6 @@ def _delete(where: str, values: tuple) -> int:
         if runs:
             w.execute("DELETE FROM batch_rows WHERE run NOT IN (SELECT run FROM runs) OR batch NOT IN (SELECT run FROM runs)")
             w.execute("INSERT INTO words(words) VALUES ('optimize')")
-    if runs:
-        db.vacuum()
     return len(runs)
 
 

@@ -155,7 +155,7 @@ _HINTS = re.compile(r"(</?)(link|meta|base)\b", re.I)
 def _json(text: str) -> str:
     try:
         shown = json.dumps(json.loads(fenced(text)[1]), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of nested brackets
         return code(text)
     if len(shown) <= _FOLD:
         return code(shown, "json")

@@ -289,3 +289,16 @@ def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
     cells.fails("%%fm shaky --over rows -o answers --concurrency 1 --fail-fast\n{{ t }}")
     assert len(cells.ns["answers"]) == 12 and cells.ns["answers"][0]["text"] == "fine"
     assert cells.ns["answers"][11]["text"] is None and "again for the rest" in cells.out
+
+
+def test_a_verbose_traceback_shows_no_key(cells, monkeypatch):
+    """`%xmode Verbose` prints the variables of every frame."""
+    from fmnb.config import keys
+
+    monkeypatch.setenv("OPENAI_API_KEY", "0123-my-own-secret-4567")
+    cells.ns["keys"] = keys
+    cells("%xmode Verbose")
+    cells.fails(
+        "found = keys.find(('OPENAI_API_KEY',), 'openai', 'api.openai.com', own_hosts=['api.openai.com']).value\n1 / len(found[:0])"
+    )
+    assert "found" in cells.out and "[key removed]" in cells.out and "my-own-secret" not in cells.out

@@ -342,14 +342,26 @@ def test_axes_of_a_comparison_in_a_cell(cells):
         assert isinstance(cells.fails(f"%%fm echo: {line}\nhi"), UsageError), line
 
 
-def test_trust_shows_everything_that_decides_where_requests_and_keys_go(cells, tmp_path):
+def test_a_cell_cannot_trust_a_file_in_its_readers_name(cells, tmp_path):
+    (tmp_path / "fmnb.toml").write_text("[provider.mine]\nbase_url = 'https://mine.example/v1'\n")
+    for line in ("%fm trust --yes", "%fm trust -y"):
+        error = cells.fails(line)
+        assert isinstance(error, UsageError) and "always asks" in str(error)
+    assert "Nobody can answer" in str(cells.fails("%fm trust"))
+    assert "not trusted" in str(cells.fails("%%fm mine:m\nhi"))
+
+
+def test_trust_shows_everything_that_decides_where_requests_and_keys_go(cells, tmp_path, monkeypatch):
     row = 'native_url = "https://elsewhere.example"\nheader_env = { X-Key = "OTHER_KEY" }\nimage_hosts = ["*.example"]\n'
     (tmp_path / "fmnb.toml").write_text(f"[provider.cohere]\n{row}[provider.mine]\nbase_url = 'https://mine.example/v1'\n")
     assert "%fm trust" in str(cells.fails("%%fm mine:m\nhi"))
     cells.fails("%fm trust")
     for word in ("https://elsewhere.example", "OTHER_KEY", "*.example", "https://mine.example/v1"):
         assert word in cells.out
-    cells("%fm trust --yes")
+    from fmnb.config import confirm
+
+    monkeypatch.setattr(confirm, "ask", lambda text, choices, **more: "yes")
+    cells("%fm trust")
     assert "needs a key" in str(cells.fails("%%fm mine:m\nhi"))
 
 
@@ -364,7 +376,7 @@ def test_what_a_projects_file_holds_is_printed_without_escapes(cells, tmp_path):
     (tmp_path / "fmnb.toml").write_text(
         '[provider."a\\u001b[2Jb"]\nbase_url = "http://x\\u001b]8;;http://evil.example\\u0007"\n[other]\nx = "\\u202e"\n'
     )
-    cells.shell.run_cell("%fm trust --yes")
+    cells.shell.run_cell("%fm trust")
     out = cells._capsys.readouterr().out
     assert "provider.a" in out and not any(c in out for c in "\x1b\x07\u202e")
 

@@ -170,3 +170,18 @@ def test_finding_a_key_in_the_environment_imports_no_keyring(monkeypatch, tmp_pa
     script = "import sys; from fmnb.config import keys; assert keys.find(['A_KEY'], 'p', 'h', own_hosts=['h']).value == 'x'; print('keyring' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "A_KEY": "x"}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_keyring_that_forgets_what_it_accepts_is_not_used():
+    from keyring.backends.null import Keyring
+
+    keyring.set_keyring(Keyring())
+    assert keys.set_key("openai", "stored-key", HOST) == "file"
+    assert find().value == "stored-key"
+
+
+def test_a_stored_key_goes_to_the_port_it_was_stored_for(ring):
+    keys.set_key("mine", "stored-key", "localhost:8000")
+    for address, value in (("localhost:8000", "stored-key"), ("localhost:9000", None), ("localhost", None)):
+        found = keys.find((), "mine", "localhost", own_hosts=(), address=address)
+        assert (found.value if found else None) == value, address

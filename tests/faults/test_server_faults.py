@@ -468,3 +468,17 @@ def test_a_proxy_that_does_not_answer_is_a_connection_failure(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     error, _ = call(dataclasses.replace(profile("vllm"), base_url="http://model.invalid/v1"), "m")
     assert type(error) is errors.ConnectionFailedError
+
+
+def test_a_key_that_a_service_repeats_as_the_name_of_a_parameter_is_not_shown(monkeypatch):
+    from fmnb.providers.http.errors import from_status
+
+    body = {"error": {"message": "bad", "param": "sk-secret1234567890"}}
+    error = from_status(profile("openai"), "m", 400, body, {}, "sk-secret1234567890")
+    assert "secret1234" not in str(error) + str(error.to_dict())
+
+
+def test_a_password_in_an_address_is_not_shown():
+    p = loopback("vllm", "http://me:hunter2@127.0.0.1:9/v1")
+    error, answer = call(p, "plain")
+    assert error is not None and "127.0.0.1" in str(error) and "hunter2" not in f"{error} {error.to_dict()} {answer!r} {p.recipient}"

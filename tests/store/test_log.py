@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -219,3 +220,51 @@ def test_an_interrupt_between_any_two_steps_of_a_write_leaves_the_log_usable(tmp
         steps += 1
     assert steps >= 6 and not database.rows("SELECT * FROM media")
     database.close()
+
+
+_FULL_DISK = """
+import os, pathlib, sys, warnings
+from fmnb.core.events import EventStamper, Finished, Started, TextDelta
+from fmnb.core.run_ids import new_run
+from fmnb.core.types import Request, message
+from fmnb.store import db, log, retention
+from fmnb.store.log_sink import LogSink
+sink = LogSink()
+for n in range(40):
+    stamp = EventStamper(new_run())
+    for e in (Started(request=Request("m", (message("user", f"word{n} " + "y" * 10_000),))), TextDelta(text="x"), Finished()):
+        sink(stamp(e))
+db.database().vacuum()
+filler = open(pathlib.Path(os.environ["FMNB_HOME"], "filler"), "wb", buffering=0)
+try:
+    while filler.write(b"x" * 512):
+        pass
+except OSError:
+    pass
+what = {"words": dict(query="word7"), "all": dict(everything=True)}[sys.argv[1]]
+print(retention.forget(**what), len(log.search(limit=100)))
+print(b"word7 y" in db.database().path.read_bytes())
+"""
+
+
+@pytest.mark.parametrize(("what", "deleted", "left"), [("words", 1, 39), ("all", 40, 0)])
+def test_runs_can_be_deleted_on_a_full_disk(tmp_path, what, deleted, left):
+    """On a real disk of 8 MB, full to the last block."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    own = ["unshare", "-rm", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=8m tmpfs {disk}"
+    if shutil.which("unshare") is None or subprocess.run([*own, mount], capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here")
+    (tmp_path / "fill.py").write_text(_FULL_DISK)
+    command = f'{mount} && FMNB_HOME={disk} exec "{sys.executable}" {tmp_path / "fill.py"} {what}'
+    result = subprocess.run([*own, command], capture_output=True, text=True, timeout=120)
+    assert result.stdout.split() == [str(deleted), str(left), "False"], result.stderr
+
+
+def test_a_run_dated_after_the_last_year_is_listed_without_a_date():
+    run = run_of()[0].run
+    with db.database().write() as w:
+        w.execute("UPDATE runs SET started = 1e18 WHERE run = ?", (run,))
+    assert [(r["run"], r["when"]) for r in fm.log()] == [(run, None)]
+    assert run in fm.log()._repr_html_()

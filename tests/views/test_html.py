@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmnb.core.markdown import neutral_markdown
+from fmnb.core.response import Response
+from fmnb.views.bundle import answer_bundle
 from fmnb.views.html import Rendering, render
 from tests.test_exports import without_code
 from tests.views.hostile import HOSTILE
@@ -203,3 +205,9 @@ def test_hostile_text_takes_no_unreasonable_work():
     for text in HOSTILE:
         render(text)
     assert time.process_time() - start < 60  # a guard against quadratic or worse, not a benchmark
+
+
+def test_an_answer_of_thousands_of_brackets_keeps_its_footer():
+    response = Response("[" * 3000, model="echo:", run="1m8dc33metgxqdn9")
+    data, _ = answer_bundle(response, format="json")
+    assert "1m8dc33metgxqdn9" in data["text/html"] and len(data["text/html"]) > 3000

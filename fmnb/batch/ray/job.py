@@ -22,12 +22,12 @@ from typing import Any
 
 from ...calls.call import Call
 from ...calls.rows_together import record_on_tape
+from ...config import environment
 from ...core.errors import FmnbError, ModelError, StoreError
 from ...core.events import Event, Notice, Progress
 from ...core.optional import require
 from ...limits.batch_limits import BatchLimits
-from ...providers.http.client import find_key
-from ...providers.profiles import Profile
+from ...providers.http.client import find_key, headers_from_environment
 from ...store import batches
 from ..io.parts import PartsJob
 from ..job import Job
@@ -192,29 +192,30 @@ def _setup(job: Job, workers: int) -> Setup:
     base = job.rows.bases[0].options
     options = replace(base, values={}, schema=job.rows.spec, attach=())
     log_node = node() if job.durable else ""
-    return Setup(job.rows.model_args, options, replace(job.limits, head=None), workers, _environment(job), job.stamp.run, log_node)
+    return Setup(job.rows.model_args, options, replace(job.limits, head=None), workers, *_environment(job), job.stamp.run, log_node)
 
 
-def _environment(job: Job) -> dict[str, str]:
-    """The settings and keys of this kernel that the requested models need, and no others.
+def _environment(job: Job) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The settings and keys of this kernel that the requested models need, and which of them a notebook set.
 
-    They travel in Ray's memory, not in its settings.
+    Only a key that may be sent to its model's address is included. They travel in Ray's memory,
+    not in its settings.
     """
-    environment = {n: v for n, v in os.environ.items() if n in ("FMNB_HOME", "FMNB_STATE", "FMNB_MODELS")}
+    variables = {n: v for n, v in os.environ.items() if n in ("FMNB_HOME", "FMNB_STATE", "FMNB_MODELS")}
+    set_by_notebook = {n for n in (*environment.DECISIVE, *variables) if environment.set_here(n)}
     for b in job.rows.bases:
         profile = getattr(b.call.target, "profile", None)
         if profile is None:
             continue
-        environment |= {n: os.environ[n] for n in (*profile.base_url_env, *profile.header_env.values()) if n in os.environ}
-        key = _key(profile)
-        if key and profile.key_env:
-            environment[profile.key_env[0]] = key
-    return environment
-
-
-def _key(profile: Profile) -> str:
-    key = find_key(profile)
-    return key.value if key else ""
+        addresses = {n: os.environ[n] for n in profile.base_url_env if n in os.environ}
+        headers = {profile.header_env[name]: value for name, value in headers_from_environment(profile)}
+        key = find_key(profile)
+        released = {profile.key_env[0]: key.value} if key and profile.key_env else {}
+        variables |= {**addresses, **headers, **released}
+        moved = {n for n in addresses if environment.set_here(n)}
+        # What is released for an address that a cell set was set by a cell as well, or stored for that address.
+        set_by_notebook |= moved | ({*released, *headers} if moved else set())
+    return variables, tuple(sorted(set_by_notebook))
 
 
 def _windows(source: Iterator[list[WorkItem]]) -> Iterator[list[WorkItem]]:

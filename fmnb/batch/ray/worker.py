@@ -5,7 +5,6 @@ Workers check the kernel that started the batch: if it stops or dies, they stop 
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from ...calls.call import Call, Options
 from ...calls.prepare import prepare
+from ...config import environment
 from ...core.event_loop import iterate_sync
 from ...core.types import Text
 from ...limits import rate_limit
@@ -42,6 +42,7 @@ class Setup:
     limits: Limits
     workers: int
     environment: dict[str, str]
+    set_by_notebook: tuple[str, ...]  # variables that a cell set: a key from outside the notebook does not follow them
     batch: str  # id of the batch
     node: str  # the node with the log; "" without one, or if unknown
 
@@ -136,7 +137,7 @@ class Worker:
         import ray.cloudpickle as cloudpickle
 
         config: Setup = cloudpickle.loads(setup)
-        os.environ.update(config.environment)
+        environment.inherit(config.environment, config.set_by_notebook)
         rate_limit.set_process_count(config.workers)
         share = 1 / config.workers
         limits = config.limits

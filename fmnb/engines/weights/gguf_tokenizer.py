@@ -178,7 +178,9 @@ def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any])
     from jinja2 import TemplateError
 
     try:
-        return str(_compiled(template).render(messages=messages, add_generation_prompt=True, **names))
+        from .template_limits import render_limited
+
+        return render_limited(_compiled(template), messages=messages, add_generation_prompt=True, **names)
     except TemplateError as e:
         raise BadRequestError(
             "The model's chat template rejected the conversation", detail=str(e), hint="Check the order and kinds of messages."
@@ -191,12 +193,13 @@ def _compiled(template: str) -> Any:
     from datetime import datetime
 
     from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from .template_limits import LimitedEnvironment
 
     def refuse(words: str) -> None:
         raise TemplateError(words)
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+    environment = LimitedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
@@ -206,4 +209,4 @@ def _compiled(template: str) -> Any:
 def _to_json(value: Any, indent: int | None = None) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(value, ensure_ascii=False, indent=min(indent, 16) if isinstance(indent, int) else None)

@@ -49,7 +49,7 @@ def key(rest: str, shell: Any) -> Any:
             f"Key for {p.label} (goes to {p.usual_host}):",
             f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
         )
-        print(f"Stored in the {keys.set_key(p.name, value, p.usual_host)}.")
+        print(f"Stored in the {keys.set_key(p.name, value, p.usual_address)}.")
     forget_backends()
     return None
 
@@ -163,7 +163,13 @@ def budget(rest: str, shell: Any) -> None:
 
 
 def trust(rest: str, shell: Any) -> None:
-    """Trust the project's fmnb.toml in its present state."""
+    """Trust the project's fmnb.toml in its present state, after a person has agreed."""
+    if rest:
+        raise UsageError(
+            "trust takes no arguments",
+            detail=rest,
+            hint="It always asks: a notebook must not trust a file in its reader's name.",
+        )
     file = settings.project_file()
     if file is None:
         raise UsageError("There is no fmnb.toml in this project")
@@ -173,8 +179,7 @@ def trust(rest: str, shell: Any) -> None:
         print(*map(printable, lines), sep="\n")
     for table in sorted(set(settings_) - {"provider", "default", "alias"}):
         print(printable(f"[{table}]: {settings_[table]}"))
-    if "--yes" not in rest.split():
-        confirm(f"Let {file} decide where these providers' requests and keys go?", "--yes")
+    confirm(f"Let {file} decide where these providers' requests and keys go?")
     settings.trust(file)
     print("Trusted, as long as the file does not change.")
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from . import redact_traceback
 from .interrupts import OneInterrupt
 
 _interrupts = OneInterrupt()
@@ -107,6 +108,7 @@ def register(shell: Any) -> None:
     hook = shell._fmnb_last_error = LastErrorHook(shell)
     shell.events.register("post_run_cell", hook)
     shell.events.register(_rearm_event(shell), _disarm)
+    redact_traceback.attach(shell)
     for key in ("%%fm", "%fm"):
         shell.set_hook("complete_command", _complete, str_key=key)
     if hasattr(shell, "kernel"):
@@ -138,6 +140,7 @@ def unregister(shell: Any) -> None:
         return
     shell.events.unregister("post_run_cell", hook)
     shell.events.unregister(_rearm_event(shell), _disarm)
+    redact_traceback.detach(shell)
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("fm", None)
     for key in ("%%fm", "%fm"):

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from typing import Any
 
+from ...config import settings
 from ...core.errors import UsageError
 from ...core.events import Event, Media, Started, event_to_dict
 from ...core.types import to_dict
@@ -102,8 +103,13 @@ class PromptsHandler(Handler):
 
         def work() -> None:
             saved = Prompt.load(name)
-            if saved.path is not None:
-                saved.path.unlink()
+            if saved.path is None:
+                return
+            if not saved.path.resolve().is_relative_to(settings.home().resolve()):
+                raise UsageError(
+                    "This prompt belongs to the project", detail=str(saved.path), hint="Delete its file there if nobody else needs it."
+                )
+            saved.path.unlink()
 
         await run_in_thread(work)
         self.respond({"name": name})

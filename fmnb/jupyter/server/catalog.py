@@ -88,7 +88,7 @@ class PlanHandler(Handler):
 def _checked_source(text: str) -> str:
     if not text.strip():
         raise RequestError(400, "Which model?")
-    if text.startswith("path:"):  # a browser must not read the server's own files
+    if source_of(text).startswith("path:"):  # a browser must not read the server's own files
         raise RequestError(400, "A file on this machine cannot be downloaded", text)
     return text
 

@@ -32,7 +32,7 @@ class KeysHandler(Handler):
         """Store a key for a provider, bound to its host."""
         p = await run_in_thread(lambda: _profile(provider))
         value = self.json_body(key=str)["key"]
-        await run_in_thread(lambda: keys.set_key(p.name, value, p.usual_host))
+        await run_in_thread(lambda: keys.set_key(p.name, value, p.usual_address))
         forget_backends()
         self.respond(_to_dict(await run_in_thread(lambda: _state(p))))
 

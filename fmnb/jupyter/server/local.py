@@ -171,6 +171,6 @@ class EventsHandler(Handler):
 
     def on_connection_close(self) -> None:
         """The page disconnected."""
-        if hasattr(self, "_gone") and not self._closed.done():
+        if hasattr(self, "_closed") and not self._closed.done():
             self._closed.set_result(None)
         super().on_connection_close()

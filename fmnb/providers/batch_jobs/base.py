@@ -178,7 +178,7 @@ def json_lines(data: bytes) -> list[dict[str, Any]]:
     for line in data.splitlines():
         try:
             document = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
             out.append(document)

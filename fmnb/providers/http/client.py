@@ -18,7 +18,7 @@ from ...core.errors import FmnbError
 from ...core.event_loop import to_thread
 from ...core.optional import require
 from ..profiles import Profile, is_original
-from . import connection_errors, errors
+from . import connection_errors, errors, network
 
 _clients: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 # A change of one of these takes effect in the same kernel: it makes a new client.
@@ -32,9 +32,9 @@ _TELEMETRY = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Versi
 
 def find_key(p: Profile) -> keys.Key | None:
     """The key that may be sent to the profile's address, or None."""
-    if p.base_url.startswith("http://") and not p.loopback and is_original(p):
+    if not p.encrypted and not p.loopback and is_original(p):
         return None  # a key meant for https is not sent unencrypted
-    return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts)
+    return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts, address=p.address)
 
 
 async def secret(p: Profile) -> str:
@@ -82,7 +82,7 @@ def headers_from_environment(p: Profile) -> list[tuple[str, str]]:
     """
     if not p.header_env or not any(fnmatch.fnmatchcase(p.host, pattern) for pattern in p.key_hosts):
         return []
-    if p.base_url.startswith("http://") and not p.loopback:
+    if not p.encrypted and not p.loopback:
         return []
     return [(header, value) for header, variable in p.header_env.items() if (value := os.environ.get(variable, "").strip())]
 
@@ -114,11 +114,23 @@ def _new(p: Profile, secret: str, own: dict[str, str]) -> tuple[Any, Any]:
             timeout=timeout,
             limits=limits,
             follow_redirects=False,  # a redirect must not carry a key to another host
-            transport=httpx2.AsyncHTTPTransport(limits=limits) if p.loopback else None,  # no proxy for this machine
+            **_route(p, secret, limits),
         ),
     )
     omitted = ["x-stainless-retry-count", "x-stainless-read-timeout", *([] if bearer else ["Authorization"])]
     return client, {"headers": dict.fromkeys(omitted, openai.Omit())}
+
+
+def _route(p: Profile, secret: str, limits: Any) -> dict[str, Any]:
+    """Certificates and proxy of the client."""
+    import httpx2
+
+    tls = network.tls_context(p, secret) if p.encrypted else True
+    if p.loopback:
+        return {"transport": httpx2.AsyncHTTPTransport(verify=tls, limits=limits)}  # no proxy for this machine
+    if p.encrypted or network.follows_cell(p, secret):
+        return {"verify": tls}
+    return {"trust_env": False, "proxy": network.proxy(p, secret)}
 
 
 def error_from(p: Profile, model: str, e: Exception, secret: str, known_models: tuple[str, ...] = ()) -> FmnbError:

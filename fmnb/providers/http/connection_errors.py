@@ -48,7 +48,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
             return TLSError(
                 f"No secure connection to {host}",
                 detail=shorten(getattr(tls, "verify_message", "") or str(tls)),
-                hint="Behind a proxy that intercepts TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address.",
+                hint="Behind a proxy that intercepts TLS, set SSL_CERT_FILE to its certificate, and HTTPS_PROXY to its address, before Jupyter starts.",
             )
     if began:
         return stream_interrupted(profile, characters or 0)
@@ -57,7 +57,7 @@ def from_exception(profile: Profile, error: BaseException, characters: int | Non
     if names & {"ConnectError", "ConnectionRefusedError"}:
         if any(isinstance(e, ConnectionRefusedError) for e in chain) or profile.loopback:
             return ConnectionFailedError(
-                f"Nothing answers at {profile.base_url}",
+                f"Nothing answers at {profile.shown_url}",
                 detail="connection refused",
                 hint=profile.start_hint or "Check the address, and that the server is running.",
                 retryable=not profile.loopback,  # a local server that is off does not come back by itself

@@ -51,7 +51,7 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
     if withheld:
         return KeyMissingError(
             f"The key for {profile.label} is not sent to another address",
-            detail=profile.host or profile.base_url,
+            detail=profile.host or profile.shown_url,
             hint=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
         )
     either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
@@ -121,7 +121,7 @@ def from_status(
         return unknown_model(profile, model, detail, known_models)
     if status in (404, 405) and sent:
         return BadRequestError(
-            f"Nothing answers {profile.api} requests at {profile.base_url}",
+            f"Nothing answers {profile.api} requests at {profile.shown_url}",
             detail=detail,
             hint="Check the base_url: it usually ends in /v1." + (" Or try --api chat." if profile.api != "chat" else ""),
         )
@@ -139,7 +139,7 @@ def from_status(
         f"{who} rejected the request",
         detail=detail,
         hint="Change or remove what it names.",
-        param=inner.get("param") if isinstance(inner.get("param"), str) else None,
+        param=redact(inner["param"], secret) if isinstance(inner.get("param"), str) else None,
         retryable=status in (409, 425),
     )
 

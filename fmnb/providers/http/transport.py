@@ -17,11 +17,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..profiles import Profile
-from . import client
+from . import client, network
 
 _CACHE_SECONDS = 5.0  # how long rows reuse key, environment and proxies without checking again
 _sessions: dict[tuple[Any, ...], Any] = {}
@@ -63,7 +61,7 @@ def connect(p: Profile, secret: str) -> Connection:
     """The connection to a service with this key."""
     if not _has_aiohttp() or any(os.environ.get(n) for n in ("ALL_PROXY", "all_proxy")):  # aiohttp does not support SOCKS
         return Connection(secret)
-    return Connection(secret, _session(p, secret), None if p.loopback else _proxy(p.base_url))
+    return Connection(secret, _session(p, secret), _proxy(p, secret))
 
 
 async def cached_connection(p: Profile) -> Connection:
@@ -121,15 +119,14 @@ def _has_aiohttp() -> bool:
     return find_spec("aiohttp") is not None
 
 
-def _proxy(url: str) -> str | None:
-    """The proxy of an address, from the environment or the system's settings."""
-    at, proxy = _proxies.get(url, (0.0, None))
+def _proxy(p: Profile, secret: str) -> str | None:
+    """The proxy of an address, cached, since asking the system's settings takes longer than a row."""
+    at, found = _proxies.get(p.base_url, (0.0, None))
     now = time.monotonic()
     if not at or now - at > _CACHE_SECONDS:
-        parts = urlsplit(url)
-        proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-        _proxies[url] = now, proxy
-    return proxy
+        found = network.proxy(p, secret)
+        _proxies[p.base_url] = now, found
+    return found
 
 
 def _session(p: Profile, secret: str) -> Any:
@@ -146,7 +143,9 @@ def _session(p: Profile, secret: str) -> Any:
     if secret:
         headers |= {"Authorization": f"Bearer {secret}"} if p.auth == "bearer" else {p.auth: secret}
     session = _sessions[ident] = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=_tls() if p.base_url.startswith("https:") else False),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=30, ssl=network.tls_context(p, secret) if p.base_url.startswith("https:") else False
+        ),
         headers={**headers, **_account_headers(p), **dict(own)},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=p.connect_timeout, sock_read=p.read_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -160,13 +159,6 @@ def _close(session: Any, loop: asyncio.AbstractEventLoop) -> None:
     if not loop.is_closed():
         with contextlib.suppress(Exception):
             asyncio.run_coroutine_threadsafe(session.close(), loop).result(0.5)
-
-
-def _tls() -> Any:
-    """The certificates that the `openai` client trusts."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
 
 
 def _account_headers(p: Profile) -> dict[str, str]:

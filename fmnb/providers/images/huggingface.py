@@ -8,11 +8,12 @@ stopping returns at once, and the result is discarded.
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from ...config.settings import set_here
+from ...config.environment import CERTIFICATES, set_here
 from ...core.errors import AuthenticationError, BadRequestError, CallTimeoutError, FmnbError
 from ...core.event_loop import thread_stream
 from ...core.events import Event, Media, Notice, Progress
@@ -79,6 +80,12 @@ def _call(p: Profile, model: str, options: ImageOptions, secret: str, video: boo
                 f"{p.label} is not used because a cell set another hub",
                 detail=f"HF_ENDPOINT={hub.constants.ENDPOINT}",
                 hint="Set HF_ENDPOINT before Jupyter starts, if you trust that hub.",
+            )
+        if any(map(set_here, CERTIFICATES)) and not any(set_here(n) for n in p.key_env if os.environ.get(n)):
+            raise AuthenticationError(
+                f"{p.label} is not used because a cell set other certificates",
+                detail=", ".join(filter(set_here, CERTIFICATES)),
+                hint="Set them before Jupyter starts, if you trust them.",
             )
         inference = hub.InferenceClient(provider=provider or "auto", api_key=secret, timeout=p.read_timeout)
     else:

@@ -127,7 +127,7 @@ def _document(profile: Profile, p: File, cite: bool) -> dict[str, Any]:
 def _object(arguments: str) -> dict[str, Any]:
     try:
         value = json.loads(arguments or "{}")
-    except ValueError:  # truncated or invalid arguments from the model: the service accepts only an object
+    except (ValueError, RecursionError):  # truncated or invalid arguments from the model: the service accepts only an object
         return {"arguments": arguments}
     return value if isinstance(value, dict) else {"arguments": value}
 

@@ -64,7 +64,7 @@ class Frames:
     def _parse(self, payload: bytes, out: list[Any]) -> bool:
         try:
             document = json.loads(payload.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             if payload.strip().startswith(b"[DONE]"):
                 out.append(DONE)
                 return True

@@ -100,7 +100,7 @@ def start(root: Path, **env: str) -> tuple[Running, subprocess.Popen[bytes]]:
         *("--ServerApp.base_url=/user/ada/", "--ServerApp.jpserver_extensions={'fmnb': True}"),
     ]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, env=around, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(command, cwd=root / "work", env=around, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     running = Running(f"http://127.0.0.1:{port}", token, root / "fmnb", log)
     for _ in range(600):
         try:

@@ -89,6 +89,27 @@ def test_prompts_are_kept_with_versions(jupyter):
     assert jupyter("DELETE", "prompts/greeting").status == 400
 
 
+def test_a_prompt_of_the_project_is_not_deleted_from_the_sidebar(jupyter):
+    file = jupyter.home.parent / "work" / "prompts" / "shared.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("Hello")
+    try:
+        listed = [p["name"] for p in jupyter("GET", "prompts").body]
+        answer = jupyter("DELETE", "prompts/shared")
+        assert "shared" in listed and answer.status == 400 and "belongs to the project" in answer.text
+        assert file.read_text() == "Hello"
+    finally:
+        file.unlink()
+
+
+@pytest.mark.parametrize("source", ["path:/etc/passwd", "gguf:path:/etc/passwd", "torch:path:/etc/passwd", "llamacpp:path:/etc/passwd"])
+def test_a_browser_reads_no_file_of_the_server(jupyter, source):
+    assert jupyter("GET", f"plan?source={source}").status in (400, 404)
+    for path in ("pull", "remove"):
+        answer = jupyter("POST", path, {"source": source})
+        assert answer.status in (400, 404) and "passwd" not in answer.text.replace(source, ""), (path, answer.text)
+
+
 def ask(jupyter, code: str) -> None:
     """Run Python with the server's own home, as a kernel beside it does."""
     env = {**os.environ, "FMNB_HOME": str(jupyter.home)}
