@@ -73,7 +73,7 @@ def hub_listing(s: Source) -> HubListing:
 
 
 def token(hub: Any) -> bool | None:
-    """The token for the client: False (send none) if a notebook set the hub or the certificates, but not the token."""
+    """The token for the client: False (send none) if a notebook chose the hub but not the token."""
     own = [n for n in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(n)]
     if own and all(map(set_here, own)):
         return None

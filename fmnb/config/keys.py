@@ -74,7 +74,7 @@ def is_cached(provider: str) -> bool:
 
 
 def set_key(provider: str, value: str, host: str) -> str:
-    """Store a key for one provider, for `host` (a pattern, with its port if unusual) only. Returns "keyring" or "file".
+    """Store a key for one provider and `host`, a pattern. Returns "keyring" or "file".
 
     Raises UsageError for an impossible key, SettingsError if it cannot be stored.
     """

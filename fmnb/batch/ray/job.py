@@ -196,7 +196,7 @@ def _setup(job: Job, workers: int) -> Setup:
 
 
 def _environment(job: Job) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The settings and keys of this kernel that the requested models need, and which of them a notebook set.
+    """The settings and keys that the models need, and which of them a notebook set.
 
     Only a key that may be sent to its model's address is included. They travel in Ray's memory,
     not in its settings.

@@ -4,5 +4,6 @@
 - `gguf`: the header of a GGUF file, without loading the model
 - `gguf_tensors`: tensors of a GGUF file in torch, dequantized or quantized
 - `gguf_tokenizer`: tokenizer and chat template of a GGUF file
+- `template_limits`: a sandbox for chat templates that bounds their memory
 - `safetensors`: tensors of a folder's safetensors files
 """

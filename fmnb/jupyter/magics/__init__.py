@@ -13,5 +13,6 @@
 - `complete`: tab completion
 - `insert_cell`: code in a new cell below
 - `interrupts`: one interrupt for one cell
+- `redact_traceback`: tracebacks without keys
 - `notebook_choice`: the notebook's own model, before a cell runs
 """

@@ -2,6 +2,7 @@
 
 - `client`: the `openai` client for each address and key; which key may be sent to which host
 - `transport`: one POST and its response, on aiohttp or the `openai` client
+- `network`: certificates and proxies
 - `errors`: HTTP status and body to an fmnb error: how long to wait after a 429 (`retry-after`), whether to retry, keys removed from the text
 - `error_codes`: what the codes and words of service errors mean
 - `stream_errors`: errors that arrive inside a stream
