@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..catalog import weights
+from ..catalog.better_model import better_models
 from ..catalog.resolve import usable_profiles
 from ..config import keys, settings
 from ..core.errors import FmnbError
@@ -93,8 +94,23 @@ def _models() -> Iterator[tuple[str, str, str, str]]:
         "model embedded",
         "ok" if path else "missing",
         str(path) if path else weights.describe_size("embedded"),
-        "" if path else "%fm pull embedded",
+        "for trying cells and short rewrites; its facts and numbers are often wrong" if path else "%fm pull embedded",
     )
+    offers = better_models()
+    for offer in offers:
+        yield (
+            "better model",
+            "ready" if not offer.command else "offered",
+            f"{offer.model}: {offer.reason}",
+            offer.command or f"%fm use {offer.model}",
+        )
+    if not offers:
+        yield (
+            "better model",
+            "none",
+            "no server, no key, and no room for a download",
+            "a server such as Ollama, `%fm key set NAME`, or free memory",
+        )
     folder = settings.models_dir()
     yield "models folder", "ok", str(folder), ""
 

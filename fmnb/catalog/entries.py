@@ -106,7 +106,7 @@ def catalog(query: str = "", *, ask: bool = True) -> Catalog:
         served = run_sync(hosted.afind_local(ASK / 3))
         unreachable = model_lists.refresh([p for p in profiles if _should_query(p, query)], ASK - (time.monotonic() - began))
     more: dict[str, int] = {}
-    found = list(_local())
+    found = list(local_entries())
     for p in profiles:
         found += _served(p, served.get(p.name, ())) if p.local else _hosted(p, bool(query.strip()), more)
     found = [_locked(e) for e in found]
@@ -134,7 +134,7 @@ def _locked(e: Entry) -> Entry:
     return replace(e, ready="locked", note="not allowed by this machine's administrator")
 
 
-def _local() -> Iterator[Entry]:
+def local_entries() -> Iterator[Entry]:
     """Weights: all known ones, and others in the models folder."""
     in_memory = {str(m.path): m for m in residents.loaded_models()}
     here = {str(d.path): d for d in weights.downloaded()}

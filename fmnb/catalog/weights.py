@@ -61,7 +61,8 @@ class Source:
 class KnownModel:
     """A row of `known.toml`.
 
-    Sizes are bytes, None if unknown; `download` is the size of the download; `makes` is "" for text;
+    Sizes are bytes, None if unknown; `download` is the size of the download, `approximate_size` what
+    the publisher states where nobody has measured the file; `makes` is "" for text;
     `folder` is the folder of `file` in a package, if the model is a folder.
     """
 
@@ -72,6 +73,7 @@ class KnownModel:
     sha256: str = ""
     size: int | None = None
     download: int | None = None
+    approximate_size: int | None = None
     license: str = ""
     makes: str = ""
     chat: bool = True

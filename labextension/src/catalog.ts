@@ -3,7 +3,7 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import { toErrorInfo, type Api } from './api';
 import { isReady, searchTerms, matchers } from './filters';
-import type { Entry, ErrorBody, HubModel } from './types';
+import type { Entry, ErrorBody, HubModel, Offer } from './types';
 
 /** Filters that have a chip. */
 export const CHIPS = ['local', 'free', 'vision', 'image', 'embed', '<4GB'] as const;
@@ -17,6 +17,8 @@ export class Catalog {
 
   /** All known entries by name: the catalog as last fetched, and results of searches. */
   entries: ReadonlyMap<string, Entry> = new Map();
+  /** Models that would answer better than the embedded one, best first. */
+  offers: readonly Offer[] = [];
   /** When the catalog was last fetched, in ms; 0 is never. */
   fetchedAt = 0;
   loading = false;
@@ -90,6 +92,7 @@ export class Catalog {
       if (request === this.generation) {
         this.base = models.entries;
         this.failures = models.unreachable;
+        this.offers = models.offers;
         this.error = null;
         this.fetchedAt = Date.now();
         this.mergeEntries();

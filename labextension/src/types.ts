@@ -195,6 +195,16 @@ export interface Entry {
   note: string;
 }
 
+/** A model that would answer better, and what it takes. */
+export interface Offer {
+  model: string;
+  kind: string;
+  reason: string;
+  command: string;
+  license: string;
+  size: number | null;
+}
+
 /** Version, settings and memory of the server: `GET about`. */
 export interface About {
   protocol: number;
@@ -214,6 +224,7 @@ export interface Models {
   entries: Entry[];
   more: Record<string, number>;
   unreachable: Record<string, string>;
+  offers: Offer[];
 }
 
 /** A quantized file of a repository. */

@@ -2,6 +2,7 @@
 
 - `register`: what `%load_ext fmnb` does
 - `cell`: `%%fm`
+- `better_model_note`: after the first answer of the embedded model, the next step
 - `batch`: `%%fm --over`
 - `options`: the options of `%%fm`: parser, help, completion
 - `line`: `%fm VERB`: the verbs

@@ -15,6 +15,7 @@ from ...core.response import Response
 from ...prompts.prompt import Prompt
 from ...views.router import in_notebook, view_for
 from ...views.static_output import is_watched
+from . import better_model_note
 from .options import Line, parse
 
 
@@ -110,6 +111,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
     try:
         if len(prepared) > 1:
             return _compare(prepared, shell, format, conditions, blind)
+        search = better_model_note.search(prepared[0].call.target.requested_model, shell)
         run_calls(prepared, [view_for(shell, format)])
     except Interrupted as stop:
         stop.shown = True  # the view shows it below the cell
@@ -121,6 +123,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
     if prepared[0].error is not None:
         raise prepared[0].error
     assert prepared[0].response is not None
+    better_model_note.show(search, prepared[0].response)
     return prepared[0].response
 
 

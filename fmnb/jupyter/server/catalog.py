@@ -10,6 +10,7 @@ from typing import Any
 
 from ...calls.download import plan
 from ...catalog import entries, hub_search
+from ...catalog.better_model import better_models
 from ...catalog.resolve import resolve, source_of
 from ...config import settings
 from ...core.errors import UsageError
@@ -59,7 +60,8 @@ class ModelsHandler(Handler):
         """The entries that match `q`."""
         query, ask = self.text_argument("q", 200), self.text_argument("ask") == "1"
         found = await run_in_thread(lambda: entries.catalog(query, ask=ask))
-        self.respond(schemas.Models(found.entries, found.more, found.unreachable))
+        offers = () if query.strip() else await run_in_thread(better_models)
+        self.respond(schemas.Models(found.entries, found.more, found.unreachable, offers))
 
 
 class HubHandler(Handler):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...calls.download import Plan
+from ...catalog.better_model import Offer
 from ...catalog.entries import Entry
 from ...catalog.hub_search import HubFile, HubModel, HubSearch
 
@@ -38,11 +39,13 @@ class Models:
     """The catalog: `GET models?q=WORDS&ask=1`.
 
     `unreachable` maps a provider to the reason; `more` is how many further models a search word would list.
+    `offers` are models that would answer better than the embedded one, best first; empty in a search.
     """
 
     entries: tuple[Entry, ...]
     more: dict[str, int] = field(default_factory=dict)
     unreachable: dict[str, str] = field(default_factory=dict)
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class ErrorBody:
 
 ALL = (
     Entry,
+    Offer,
     About,
     Models,
     HubFile,

@@ -2,9 +2,11 @@
 
 import React from 'react';
 import { notebookModel } from '../notebooks';
+import { BetterModel } from './betterModel';
 import type { ViewProps } from './props';
 
-export function CurrentNotebook({ model, commands, trans }: ViewProps): JSX.Element {
+export function CurrentNotebook(props: ViewProps): JSX.Element {
+  const { model, commands, trans } = props;
   const panel = model.notebook;
   if (!panel) {
     return <p className="fmnb-CurrentNotebook fmnb-Secondary">{trans.__('Open a notebook to choose its model.')}</p>;
@@ -39,6 +41,7 @@ export function CurrentNotebook({ model, commands, trans }: ViewProps): JSX.Elem
           {current.hint.startsWith('%') ? <code>{current.hint}</code> : current.hint}
         </p>
       )}
+      {current.model === 'embedded' && <BetterModel {...props} />}
       {!loaded && (
         <p className="fmnb-Secondary">
           {trans.__('fmnb is not loaded in this notebook’s kernel.')}{' '}

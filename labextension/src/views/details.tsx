@@ -100,7 +100,7 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
 }
 
 /** Show size, license and free disk space in Local, before the download starts there. */
-function planDownload(model: ViewProps['model'], source: string): void {
+export function planDownload(model: ViewProps['model'], source: string): void {
   model.show('local');
   void model.data.requestPlan(source);
 }

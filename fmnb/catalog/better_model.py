@@ -1,0 +1,160 @@
+"""The best models that this machine can have, for somebody who only has the embedded one.
+
+The embedded model has 135 million parameters and comes with fmnb so that the first cell needs no
+key and no download. It is good for trying cells and for demonstrations. In order, better are: a
+model server that runs here, larger weights that are here already, a service whose key is set, and
+a download that fits memory and disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import keys, settings
+from ..core.event_loop import run_sync
+from ..core.records import Bytes
+from ..engines import host
+from ..providers import prices
+from ..providers.images.models import media_kinds
+from ..providers.model_lists import afind_local
+from ..providers.profiles import Profile, for_model, profile
+from . import weights
+from .entries import Entry, local_entries
+from .resolve import usable_profiles
+
+EMBEDDED = "embedded"
+GOOD_FOR = "embedded (135 million parameters) is good for trying cells and short rewrites. Its facts, numbers and labels are often wrong."
+DOWNLOADS = ("qwen2.5-1.5b", "smollm2-1.7b", "qwen2.5-0.5b")  # of `known.toml`, best first
+_SMALLEST = 5e8  # bytes of weights that are clearly better than the embedded model's
+_SECONDS = 0.3
+_FACTOR = 1.5  # memory that weights need, over their size: context and working memory
+_PARAMETERS = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)\s?b(?![a-z])", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that would answer better, and what it takes.
+
+    `model` is the name to type. `command` comes first if not empty, such as `%fm pull NAME`. `kind`
+    is running, downloaded, key or download. `reason` says in words where it runs, what is sent
+    where, and for a download size and license. `size` is bytes to download, None if nothing is.
+    """
+
+    model: str
+    kind: str
+    reason: str
+    command: str = ""
+    license: str = ""
+    size: int | None = None
+
+
+def better_models(*, keyring: bool = True) -> tuple[Offer, ...]:
+    """The offers for this machine, best first.
+
+    Asks the model servers of this machine for their models, within 0.3 seconds, and nobody else.
+
+    Args:
+        keyring: Whether keys in the system's keyring count, which may have to be unlocked.
+
+    Returns:
+        At most one offer of each kind. Empty if nothing better can be had.
+
+    >>> all(o.model != "embedded" for o in better_models(keyring=False))
+    True
+    """
+    served = run_sync(afind_local(_SECONDS))
+    memory, disk = host.available_memory(), _free_disk(settings.models_dir())
+    mine = [
+        e for e in local_entries() if e.chat and "text" in e.outputs and e.model not in (EMBEDDED, "echo:") and weights.permitted(e.model)
+    ]
+    found = (
+        _running(served),
+        _downloaded(mine, memory),
+        _with_key([p for p in usable_profiles() if _has_key(p, keyring)]),
+        None if _is_offline() else _download({e.model for e in mine if e.ready.startswith("%fm pull")}, memory, disk),
+    )
+    return tuple(o for o in found if o is not None)
+
+
+def _running(served: Mapping[str, Iterable[str]]) -> Offer | None:
+    """The largest model, by its name, of the servers on this machine."""
+    found = []
+    for name, models in served.items():
+        p = profile(name)
+        found += [(p, m) for m in models if for_model(p, m).local and "embed" not in m and _is_allowed(f"{name}:{m}")]
+    if not found:
+        return None
+    p, model = max(found, key=lambda pair: _parameters(pair[1]))
+    return Offer(f"{p.name}:{model}", "running", f"{p.label} serves it on this machine")
+
+
+def _downloaded(entries: Iterable[Entry], memory: int | None) -> Offer | None:
+    ready = [e for e in entries if e.ready in ("yes", "loaded") and (e.size or 0) >= _SMALLEST]
+    fitting = [e for e in ready if memory is None or (e.memory or (e.size or 0) * _FACTOR) <= memory]
+    best = max(fitting, key=lambda e: e.size or 0, default=None)
+    if best is None:
+        return None
+    return Offer(best.model, "downloaded", f"{Bytes(best.size or 0)} of weights, downloaded; runs on this machine", license=best.license)
+
+
+def _with_key(profiles: Iterable[Profile]) -> Offer | None:
+    """The cheapest known model of the first service with a key."""
+    for p in profiles:
+        names = [m for m in p.models if _is_allowed(f"{p.name}:{m}") and not media_kinds(p, m) and "embed" not in m]
+        if names:
+            cheapest = min(names, key=lambda m: prices.per_million(p, m)[0] or float("inf"))
+            price_in, price_out = prices.per_million(p, cheapest)
+            price = f", ${price_in:g} and ${price_out:g} for a million tokens in and out" if price_in and price_out else ""
+            return Offer(f"{p.name}:{cheapest}", "key", f"your key is set; prompts go to {p.recipient}{price}")
+    return None
+
+
+def _download(names: Collection[str], memory: int | None, disk: int | None) -> Offer | None:
+    """The first of `DOWNLOADS` among `names` that fits free memory and disk (bytes, None if unknown)."""
+    for name in DOWNLOADS:
+        row = weights.known(name)
+        size = row.approximate_size
+        if name not in names or size is None:
+            continue
+        if (disk is None or size * 1.1 <= disk) and (memory is None or size * _FACTOR <= memory):
+            reason = f"about {Bytes(size)} to download, {row.license}; then runs on this machine, without a key"
+            return Offer(name, "download", reason, f"%fm pull {name}", row.license, size)
+    return None
+
+
+def _is_allowed(model: str) -> bool:
+    return settings.allowed("models", model) and settings.allowed("providers", model.partition(":")[0])
+
+
+def _has_key(p: Profile, keyring: bool) -> bool:
+    if p.local or not p.needs_key:
+        return False
+    return any(os.environ.get(v, "").strip() for v in p.key_env) or (keyring and keys.stored(p.name))
+
+
+def _parameters(model: str) -> float:
+    """Billions of parameters by a model's name; 0 if it does not say.
+
+    >>> _parameters("ollama:llama3.2:3b"), _parameters("lmstudio:qwen2.5-1.5b-instruct"), _parameters("vllm:m")
+    (3.0, 1.5, 0.0)
+    """
+    return max((float(n) for n in _PARAMETERS.findall(model)), default=0.0)
+
+
+def _free_disk(folder: Path) -> int | None:
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            try:
+                return shutil.disk_usage(place).free
+            except OSError:
+                return None
+    return None
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")

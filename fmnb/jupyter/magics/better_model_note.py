@@ -1,0 +1,94 @@
+"""After a kernel's first answer of the embedded model: what it is good for, and the next step."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ...core.inert_text import inert, printable
+from ...core.response import Response
+from ...core.runtime import current
+from ...views.html import MUTED
+from ...views.router import in_notebook
+from ...views.static_output import is_watched
+
+_WAIT = 1.0  # seconds after the answer; a machine that takes longer shows the note after the next answer
+
+
+class NoteState:
+    """Whether this kernel has shown the note."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+
+_state = current(NoteState)
+
+
+class Search:
+    """Looks for better models while the embedded one answers."""
+
+    def __init__(self) -> None:
+        self.offers: tuple[Any, ...] | None = None
+        self._thread = threading.Thread(target=self._run, name="fmnb-better-models", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        from ...catalog.better_model import better_models
+
+        try:
+            self.offers = better_models(keyring=False)
+        except Exception:  # a note is not worth an error
+            self.offers = ()
+
+    def wait(self) -> tuple[Any, ...] | None:
+        """The offers; None if they are not there yet."""
+        self._thread.join(_WAIT)
+        return self.offers
+
+
+def search(model: str, shell: Any) -> Search | None:
+    """Start to look for better models, if a note may follow this call."""
+    if _state.shown or model != "embedded" or not in_notebook(shell) or not is_watched(shell):
+        return None
+    return Search()
+
+
+def show(search: Search | None, response: Response | None) -> None:
+    """Show the note below the first live answer, once in a kernel."""
+    if search is None or _state.shown or response is None or response.error or response.source != "live":
+        return
+    offers = search.wait()
+    if offers is None:
+        return
+    from IPython.display import display
+
+    _state.shown = True
+    text, html = note(offers)
+    display({"text/plain": text, "text/html": html}, raw=True)
+
+
+def note(offers: tuple[Any, ...]) -> tuple[str, str]:
+    """The note as plain text and as HTML.
+
+    >>> note(())[0].startswith("embedded (135 million parameters) is good for")
+    True
+    """
+    from ...catalog.better_model import GOOD_FOR
+
+    if not offers:
+        return GOOD_FOR, _paragraph(inert(GOOD_FOR))
+    best = offers[0]
+    command = printable(best.command or f"%fm use {best.model}")
+    reason = printable(best.reason)
+    more = " `%fm doctor` lists more." if len(offers) > 1 else ""
+    text = f"{GOOD_FOR} Better here: {printable(best.model)} ({reason}): `{command}`.{more}"
+    html = f"{inert(GOOD_FOR)} Better here: {inert(best.model)} ({inert(reason)}): <code>{inert(command)}</code>."
+    return text, _paragraph(html + more.replace("`%fm doctor`", "<code>%fm doctor</code>"))
+
+
+def _paragraph(html: str) -> str:
+    return (
+        f'<p role="note" style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};'
+        f'margin:.3em 0;max-width:60em">{html}</p>\n'
+    )

@@ -1,0 +1,94 @@
+"""What is offered to somebody who only has the embedded model."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+
+import pytest
+
+from fmnb.catalog import better_model
+from fmnb.catalog.better_model import better_models
+from fmnb.engines import host
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    """No keys, no servers, a machine of 8 GB."""
+    import os
+
+    from fmnb.providers import profiles
+
+    for name in profiles.names():
+        for variable in profiles._built_in().get(name, profiles.Profile(name)).key_env:
+            monkeypatch.delenv(variable, raising=False)
+    for variable in ("OLLAMA_HOST", "LM_STUDIO_BASE_URL", "VLLM_BASE_URL", "LLAMACPP_BASE_URL"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9/v1")
+    monkeypatch.setattr(host, "available_memory", lambda: 8_000_000_000)
+    monkeypatch.setattr(better_model, "_free_disk", lambda folder: 20_000_000_000)
+    assert "OPENAI_API_KEY" not in os.environ
+
+
+@pytest.fixture
+def ollama(monkeypatch):
+    """A real server on a socket that lists models as Ollama does."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            names = ("llama3.2:1b", "qwen3:8b", "nomic-embed-text:137b", "gpt-oss:120b-cloud")
+            data = json.dumps({"data": [{"id": n} for n in names]}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.server_port}")
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+def kinds(**options):
+    return {o.kind: o for o in better_models(keyring=False, **options)}
+
+
+def test_a_bare_machine_is_offered_a_download_with_size_and_license():
+    (offer,) = better_models(keyring=False)
+    assert (offer.model, offer.command) == ("qwen2.5-1.5b", "%fm pull qwen2.5-1.5b")
+    assert "about 1.1 GB" in offer.reason and "Apache-2.0" in offer.reason
+
+
+def test_a_small_machine_is_offered_a_smaller_one_or_nothing(monkeypatch):
+    monkeypatch.setattr(host, "available_memory", lambda: 1_000_000_000)
+    assert kinds()["download"].model == "qwen2.5-0.5b"
+    monkeypatch.setattr(better_model, "_free_disk", lambda folder: 100_000_000)
+    assert better_models(keyring=False) == ()
+
+
+def test_nothing_is_offered_for_download_without_internet(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert better_models(keyring=False) == ()
+
+
+def test_a_running_server_comes_first_with_its_largest_model_that_stays_here(ollama):
+    first, second = better_models(keyring=False)
+    assert (first.model, first.kind, first.command) == ("ollama:qwen3:8b", "running", "")
+    assert "on this machine" in first.reason and second.kind == "download"
+
+
+def test_a_key_is_offered_with_where_prompts_go_and_the_price(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
+    offer = kinds()["key"]
+    assert offer.model.startswith("openai:") and "api.openai.com" in offer.reason and "million tokens" in offer.reason
+
+
+def test_locks_limit_what_is_offered(monkeypatch, tmp_path, ollama):
+    (tmp_path / "fmnb.toml").write_text('[lock]\nmodels = ["embedded"]\n')
+    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
+    assert better_models(keyring=False) == ()

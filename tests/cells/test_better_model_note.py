@@ -1,0 +1,29 @@
+"""The note after a kernel's first answer of the embedded model."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cells.kernel import Kernel
+from tests.conftest import MODELS
+
+
+@pytest.fixture
+def kernel(tmp_path, embedded_path):
+    k = Kernel({"FMNB_HOME": str(tmp_path), "FMNB_MODELS": str(MODELS), "OLLAMA_HOST": "127.0.0.1:9", "OPENAI_API_KEY": "sk-not-used-0000"})
+    yield k
+    k.close()
+
+
+def test_the_first_embedded_answer_says_what_the_model_is_good_for_and_the_next_step(kernel):
+    assert "135 million" not in kernel("%%fm echo:\nhi").final()  # another model was named
+    first = kernel("%%fm --max-tokens 5\nSay hi.")
+    assert first.status == "ok" and len(first.displays) == 2
+    plain, html = first.final(), first.final("text/html")
+    assert "good for trying cells" in plain and "often wrong" in plain
+    assert "`%fm use openai:" in plain and "prompts go to api.openai.com" in plain
+    assert 'role="note"' in html and "<code>%fm use openai:" in html
+    second = kernel("%%fm --max-tokens 5\nSay ho.")
+    assert len(second.displays) == 1 and "good for" not in second.final()
+    rows = kernel("%fm doctor").value
+    assert "better model" in rows and "openai:" in rows
