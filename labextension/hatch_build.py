@@ -1,4 +1,4 @@
-"""Puts the JupyterLab side into the wheel, building it first where need be.
+"""Puts the JupyterLab side and the tutorials into the wheel, building the first where need be.
 
 Without Node the Python part is installed all the same: code that a model proposes then goes
 to a new cell each time. FMNB_LABEXTENSION=skip leaves the JupyterLab side out,
@@ -15,6 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLACE = "share/jupyter/labextensions/fmnb"
 CONFIG = "etc/jupyter/jupyter_server_config.d"
+TUTORIAL_FILES = (".ipynb", ".jsonl", ".csv")
 NOT_OURS = ("install.json", "build_log.json")  # a development link lets pip write the first into the built folder
 
 
@@ -32,6 +33,10 @@ class LabExtensionHook(BuildHookInterface):
         built: Path = builder.BUILT
         if self.target_name == "wheel":  # tells Jupyter Server to load fmnb.jupyter.server; needs nothing that was built
             build_data["shared_data"][str(builder.SOURCE / "jupyter-config/fmnb.json")] = f"{CONFIG}/fmnb.json"
+        if self.target_name == "wheel" and version != "editable":  # an editable install reads the folder itself
+            for file in sorted(Path(self.root, "notebooks").glob("*.*")):
+                if file.suffix in TUTORIAL_FILES:
+                    build_data["force_include"][str(file)] = f"fmnb/tutorials/{file.name}"
         if self.target_name != "wheel" or builder.wanted() == "skip" or not (built / "package.json").exists():
             return
         shared: dict[str, str] = build_data["shared_data"]

@@ -83,6 +83,11 @@ def test_it_holds_the_jupyterlab_side_where_jupyterlab_looks(names):
     assert not any(n.startswith("fmnb/labextension") for n in names)
 
 
+def test_it_holds_the_tutorials_and_the_files_they_need(names):
+    tracked = subprocess.run(["git", "ls-files", "notebooks"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert {n for n in names if n.startswith("fmnb/tutorials/")} == {f.replace("notebooks/", "fmnb/tutorials/") for f in tracked}
+
+
 def test_it_holds_the_license_and_nothing_that_is_not_fmnb(names):
     assert f"fmnb-{fmnb.__version__}.dist-info/licenses/LICENSE" in names
     assert {n.split("/")[0] for n in names} == {"fmnb", f"fmnb-{fmnb.__version__}.dist-info", f"fmnb-{fmnb.__version__}.data"}
@@ -157,6 +162,11 @@ def test_the_embedded_model_names_the_extra_it_needs(bare, embedded_path, monkey
     monkeypatch.setitem(bare.env, "FMNB_MODELS", str(MODELS))
     out = bare.cell("%%fm embedded\nhello")
     assert "fmnb[local]" in out and "Traceback" not in out
+
+
+def test_an_installed_package_finds_its_tutorials(bare):
+    found = bare.run("-c", "import fmnb, pathlib; print(len(list((pathlib.Path(fmnb.__file__).parent / 'tutorials').glob('*.ipynb'))))")
+    assert int(found) == len(list((ROOT / "notebooks").glob("*.ipynb")))
 
 
 def test_jupyter_server_and_kernels_can_import_it_alone(bare):

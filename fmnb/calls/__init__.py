@@ -20,6 +20,7 @@
 - `preview`: `--dry-run`: what would be sent, and its cost
 - `draft`: a prompt while it is typed
 - `parameters`: which parameters have an effect on a model
+- `failed_cell`: a failed cell as text
 - `follow_up`: fix, explain, retry, continue
 - `doctor`: `%fm doctor`: what works here and how to repair the rest
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import traceback
 from dataclasses import replace
 from typing import Any
 
@@ -16,53 +15,24 @@ from ..engines.constrained.decoder import CLOSED_AT_LIMIT
 from ..prompts.rendered import Rendered
 from ..schemas.validate import parse
 from .call import Options, PreparedCall
+from .failed_cell import FailedCell
 from .prepare import prepare
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_CELL = re.compile(r"<ipython-input|/ipykernel_\d+/|<stdin>|^<string>")
-_FRAMES = 12
 _CONTINUE = "Your answer was cut off. Go on exactly where it stopped: do not repeat anything, do not comment."
 
 
-def traceback_of(error: BaseException) -> str:
-    """The traceback as plain text, then the error.
-
-    Lines of notebook cells are shown with their code; of libraries only the function, so
-    that the same mistake reads the same on every machine.
-    """
-    lines = []
-    for frame in traceback.extract_tb(error.__traceback__):
-        file = frame.filename.replace("\\", "/")
-        if "/IPython/" in file or "/ipykernel/" in file:
-            continue
-        if _CELL.search(file):
-            lines.append(
-                f"line {frame.lineno} of the cell"
-                + ("" if frame.name == "<module>" else f", in {frame.name}")
-                + f": {frame.line or ''}".rstrip(": ")
-            )
-        else:
-            lines.append(f"in {frame.name} ({file.rsplit('/', 1)[-1]})")
-    shown = lines if len(lines) <= _FRAMES else [*lines[:2], "...", *lines[-_FRAMES + 3 :]]
-    if isinstance(error, SyntaxError):
-        last = [f"line {error.lineno} of the cell: {(error.text or '').strip()}", f"{type(error).__name__}: {error.msg}"]
-    else:
-        last = [x.strip() for x in traceback.format_exception_only(type(error), error)]
-    return _ANSI.sub("", "\n".join([*shown, *last]))
-
-
-def fix_prompt(error: BaseException, source: str) -> Rendered:
+def fix_prompt(failed: FailedCell) -> Rendered:
     """A prompt for a corrected cell. Braces in code or traceback are sent unchanged."""
-    return _about(error, source, "Give the whole corrected cell, in one code block. Change as little as possible.")
+    return _about(failed, "Give the whole corrected cell, in one code block. Change as little as possible.")
 
 
-def explain_prompt(error: BaseException, source: str) -> Rendered:
+def explain_prompt(failed: FailedCell) -> Rendered:
     """A prompt for an explanation of the error."""
-    return _about(error, source, "Explain in a few plain sentences what went wrong and how to mend it.")
+    return _about(failed, "Explain in a few plain sentences what went wrong and how to mend it.")
 
 
-def _about(error: BaseException, source: str, task: str) -> Rendered:
-    text = f"This notebook cell failed.\n\n```python\n{source.strip()}\n```\n\nIt raised:\n\n```\n{traceback_of(error)}\n```\n\n{task}"
+def _about(failed: FailedCell, task: str) -> Rendered:
+    text = f"This notebook cell failed.\n\n```python\n{failed.source.strip()}\n```\n\nIt raised:\n\n```\n{failed.traceback}\n```\n\n{task}"
     return Rendered((with_label(Text(text), UNTRUSTED),), ())  # a traceback can contain data
 
 

@@ -17,6 +17,8 @@ import {
   type Plan,
   type PromptRow,
   type RunDetail,
+  type Tutorial,
+  type TutorialCopy,
   type ErrorBody
 } from './types';
 
@@ -128,6 +130,15 @@ export class Api {
 
   removePrompt(name: string): Promise<{ name: string }> {
     return this.request('DELETE', `prompts/${encodeURIComponent(name)}`);
+  }
+
+  tutorials(): Promise<Tutorial[]> {
+    return this.get('tutorials');
+  }
+
+  /** Copy a tutorial into a folder of the server's root. Nothing is overwritten. */
+  copyTutorial(name: string, folder: string): Promise<TutorialCopy> {
+    return this.request('POST', `tutorials/${encodeURIComponent(name)}`, { folder });
   }
 
   /** The events of downloads while the connection lasts. `onActivity` is called for every chunk, also for keep-alives. */

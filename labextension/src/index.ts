@@ -20,6 +20,7 @@ import { SidebarPanel } from './panel';
 import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
 import { addFeedbackButtons } from './feedbackButtons';
+import { addTutorials } from './tutorials';
 import { rerenderWidgets } from './rerenderWidgets';
 import { handleWidgetRequests } from './widgets';
 
@@ -58,7 +59,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });
-    addSidebarCommands({ app, palette, launcher, model, trans, single: labShell === null });
+    addSidebarCommands({ app, palette, model, trans, single: labShell === null });
+    addTutorials({ app, palette, launcher, api, trans });
     toolbar?.addFactory<NotebookPanel>('Notebook', 'fmnb-model', notebook => new ToolbarItem({ model, trans, pick }, notebook));
     statusBar?.registerStatusItem('fmnb:status', {
       item: new StatusItem({ model, trans, pick }),

@@ -1,8 +1,7 @@
-/** Commands for runs, prompts and cells, their menu entries, and the launcher card. */
+/** Commands for runs, prompts and cells, and their menu entries. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, InputDialog, MainAreaWidget, showDialog, type ICommandPalette } from '@jupyterlab/apputils';
-import type { ILauncher } from '@jupyterlab/launcher';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { aboutCell, explainOutput, fixError, promptCell, cellContents, type CellContents } from './cellmenu';
@@ -13,9 +12,9 @@ import { insertCell } from './notebooks';
 import { RunView } from './runview';
 
 /** `single`: the application shows one document per page, as Notebook 7. */
-type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; launcher: ILauncher | null; model: SidebarModel; trans: TranslationBundle; single: boolean };
+type Parts = { app: JupyterFrontEnd; palette: ICommandPalette | null; model: SidebarModel; trans: TranslationBundle; single: boolean };
 
-export function addSidebarCommands({ app, palette, launcher, model, trans, single }: Parts): void {
+export function addSidebarCommands({ app, palette, model, trans, single }: Parts): void {
   const { commands } = app;
   const notebook = () => model.notebook !== null;
   const args = (names: Record<string, string>) => ({
@@ -115,41 +114,6 @@ export function addSidebarCommands({ app, palette, launcher, model, trans, singl
     palette?.addItem({ command: id, category: 'fmnb' });
     app.contextMenu.addItem({ command: id, selector: '.jp-Notebook .jp-CodeCell', rank: 20 + at / 10 });
   }
-
-  commands.addCommand('fmnb:first-steps', {
-    label: args => (args.isLauncher ? trans.__('First steps') : trans.__('New Notebook: First Steps with Foundation Models')),
-    caption: trans.__('A new notebook with the first cells of fmnb'),
-    icon: modelIcon,
-    describedBy: args({ cwd: 'The folder of the new notebook' }),
-    execute: async ({ cwd }) => {
-      const { contents, kernelspecs } = app.serviceManager;
-      await kernelspecs.ready;
-      const name = kernelspecs.specs?.default ?? 'python3';
-      const { path } = await contents.newUntitled({ path: typeof cwd === 'string' ? cwd : '', type: 'notebook' });
-      await contents.save(path, { type: 'notebook', format: 'json', content: firstSteps(name, kernelspecs.specs?.kernelspecs[name]?.display_name ?? name) });
-      return commands.execute('docmanager:open', { path, factory: 'Notebook' });
-    }
-  });
-  palette?.addItem({ command: 'fmnb:first-steps', category: 'fmnb' });
-  launcher?.add({ command: 'fmnb:first-steps', args: { isLauncher: true }, category: trans.__('Foundation models'), rank: 1 });
-}
-
-const FIRST_STEPS = [
-  '# Foundation models in a notebook\n\nRun the cells from top to bottom. The first model needs no API key, no GPU and no internet connection.',
-  '%load_ext fmnb',
-  '%fm models local',
-  '%%fm embedded\nExplain in two sentences what the median of a column of numbers is.',
-  'numbers = [3, 5, 8, 100]',
-  '%%fm embedded --dry-run\nWhat is unusual about these numbers? {{ numbers }}'
-];
-
-/** A notebook file with the first steps, for a kernel. */
-function firstSteps(kernel: string, title: string): object {
-  const cells = FIRST_STEPS.map((source, i) => {
-    const cell = { id: `first-step-${i}`, metadata: {}, source };
-    return source.startsWith('#') ? { cell_type: 'markdown', ...cell } : { cell_type: 'code', ...cell, outputs: [], execution_count: null };
-  });
-  return { cells, metadata: { kernelspec: { name: kernel, display_name: title } }, nbformat: 4, nbformat_minor: 5 };
 }
 
 /** The prompt of the active cell, "" if it is not a `%%fm` cell. */

@@ -330,6 +330,18 @@ export interface Plan {
   free: number;
 }
 
+/** A tutorial that comes with fmnb: `GET tutorials`. */
+export interface Tutorial {
+  name: string;
+  title: string;
+  description: string;
+}
+
+/** The path of a tutorial's copy in the server's root: `POST tutorials/NAME`. */
+export interface TutorialCopy {
+  path: string;
+}
+
 /** The body of every error: message, detail, hint. */
 export interface ErrorBody {
   message: string;

@@ -63,17 +63,3 @@ def test_a_prompt_is_saved_and_inserted_by_commands_alone(side):
     for command in ("fmnb:save-prompt", "fmnb:insert-saved"):
         side.page.evaluate("async c => { await window.jupyterapp.commands.execute(c, { name: 'sum' }); }", command)
     assert "%%fm\n{{ 1 + 1 }}" in side.sources()
-
-
-def test_first_steps_of_notebook_7_open_in_a_page_of_their_own(browser, lab):
-    page = new_page(browser)
-    try:
-        page.goto(f"{lab.url}/tree?token={lab.token}")
-        page.wait_for_function("window.jupyterapp?.commands?.hasCommand('fmnb:first-steps')")
-        with page.context.expect_page() as opened:
-            page.evaluate("() => { window.jupyterapp.commands.execute('fmnb:first-steps', {}); }")
-        new = opened.value
-        new.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-        expect(new.locator(".jp-Notebook")).to_contain_text("%load_ext fmnb")
-    finally:
-        page.context.close()

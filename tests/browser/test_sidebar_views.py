@@ -193,12 +193,3 @@ def test_the_views_are_accessible(side):
         found = side.page.evaluate("async () => (await axe.run('#fmnb-panel', { resultTypes: ['violations'] })).violations")
         serious = [(v["id"], v["nodes"][0]["html"][:160]) for v in found if v["impact"] in ("serious", "critical")]
         assert not serious, (name, serious)
-
-
-def test_first_steps_make_a_notebook(side):
-    side.command("fmnb:first-steps")
-    side.page.wait_for_function("window.jupyterapp.shell.currentWidget?.content?.model?.sharedModel?.cells?.length >= 5")
-    assert any("%load_ext fmnb" in s for s in side.sources())
-    side.page.evaluate(
-        "async () => { const p = window.jupyterapp.shell.currentWidget; await p.context.save(); await p.sessionContext.shutdown(); p.dispose(); }"
-    )

@@ -66,9 +66,11 @@ class Kernel:
         self.client.wait_for_ready(timeout=60)
         assert not load or self("%load_ext fmnb").status == "ok"
 
-    def __call__(self, source: str, *, interrupt_when: Any = None, timeout: float = 120, stdin: bool = False) -> Result:
+    def __call__(
+        self, source: str, *, interrupt_when: Any = None, timeout: float = 120, stdin: bool = False, silent: bool = False
+    ) -> Result:
         """Run a cell to its end. `interrupt_when(result)` is asked after every message, once it says True the kernel is interrupted."""
-        message = self.client.execute(source, allow_stdin=stdin)
+        message = self.client.execute(source, silent=silent, allow_stdin=stdin)
         result, began, interrupted, stopped_at = Result(), time.monotonic(), False, 0.0
         idle = reply = False
         while not (idle and reply):

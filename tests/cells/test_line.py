@@ -227,6 +227,13 @@ def test_fix_offers_the_mended_cell(cells):
     assert "{{z}}" in cells.shell.rl_next_input  # the echo model gives the failing cell back
 
 
+def test_a_function_of_the_notebook_can_be_the_model_that_fixes(cells):
+    cells("def mend(prompt): return 'x = 1'\n%fm use mend")
+    cells.fails("1/0")
+    cells("%fm fix")
+    assert cells.shell.rl_next_input == "x = 1"
+
+
 def test_explain_sends_the_cell_and_its_error(cells):
     cells.fails("1/0")
     text = cells("%fm explain echo:").request.messages[0].text

@@ -13,6 +13,7 @@
 - `admin`: key, log, tape, budget, trust, doctor
 - `complete`: tab completion
 - `insert_cell`: code in a new cell below
+- `fix_cell`: the corrected source of a failed cell, as a change to accept
 - `interrupts`: one interrupt for one cell
 - `redact_traceback`: tracebacks without keys
 - `notebook_choice`: the notebook's own model, before a cell runs

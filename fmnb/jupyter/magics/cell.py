@@ -99,8 +99,8 @@ def variables_of(shell: Any) -> dict[str, Any]:
     """The notebook's variables, and `Err`: the last error of a cell."""
     names = dict(shell.user_ns)
     hook = getattr(shell, "_fmnb_last_error", None)
-    if hook is not None and hook.last is not None:
-        names.setdefault("Err", hook.last[0])
+    if hook is not None and hook.error is not None:
+        names.setdefault("Err", hook.error)
     return names
 
 

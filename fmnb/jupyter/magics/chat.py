@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...calls import follow_up
-from ...calls.prepare import prepare
+from ...calls.failed_cell import FailedCell
+from ...calls.prepare import prepare, target_for
 from ...calls.session import session
 from ...catalog.resolve import resolve
 from ...chat import named
@@ -16,6 +17,7 @@ from ...core.inert_text import printable
 from ...views.router import view_for
 from . import cell, insert_cell
 from .arguments import words_of
+from .fix_cell import propose_change
 from .options import Line, parse
 
 
@@ -88,23 +90,28 @@ def _check_options(line: Line, *options: str, models: int = 0) -> None:
         raise UsageError("No such option here", detail="--" + unknown[0].replace("_", "-"))
 
 
-def _failed_cell(shell: Any) -> tuple[BaseException, str]:
-    last = shell._fmnb_last_error.last
+def _failed_cell(shell: Any) -> FailedCell:
+    last: FailedCell | None = shell._fmnb_last_error.last
     if last is None:
         raise UsageError("No cell has failed in this kernel", hint="Run the failing cell again after `%load_ext fmnb`.")
-    return last[0], last[1]
+    return last
 
 
 def fix(rest: str, shell: Any) -> Any:
     """Insert a corrected version of the failed cell.
 
-    The prompt is the cell and its error, nothing else.
+    The prompt is the cell and its error, nothing else. `--cell ID`, which the page sends, proposes
+    the corrected version as a change of that cell instead.
     """
-    error, source = _failed_cell(shell)
+    switch, _, others = rest.partition(" ")
+    if switch == "--cell":
+        return propose_change(others.strip(), shell)
+    failed = _failed_cell(shell)
     line = parse(rest)
     _check_options(line, *_ANSWER_OPTIONS, models=1)
     options = replace(cell.options_of(line, shell), values=None, format="code")
-    prepared = [prepare(follow_up.fix_prompt(error, source), m, options) for m in line.models or (None,)]
+    names = cell.variables_of(shell)
+    prepared = [prepare(follow_up.fix_prompt(failed), target_for(m, names), options) for m in line.models or (None,)]
     answer = cell.answer(prepared, shell, "code")
     insert_cell.propose(shell, follow_up.code_of(answer.text))
     return cell.store_result(answer, replace(line, values={**line.values, "format": "markdown"}), shell)
@@ -112,11 +119,12 @@ def fix(rest: str, shell: Any) -> Any:
 
 def explain(rest: str, shell: Any) -> Any:
     """Explain the error of the last failed cell."""
-    error, source = _failed_cell(shell)
+    failed = _failed_cell(shell)
     line = parse(rest)
     _check_options(line, *_ANSWER_OPTIONS, "format", models=1)
     options = replace(cell.options_of(line, shell), values=None)
-    prepared = [prepare(follow_up.explain_prompt(error, source), m, options) for m in line.models or (None,)]
+    names = cell.variables_of(shell)
+    prepared = [prepare(follow_up.explain_prompt(failed), target_for(m, names), options) for m in line.models or (None,)]
     return cell.store_result(cell.answer(prepared, shell), line, shell)
 
 

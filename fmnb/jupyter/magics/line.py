@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.registry import load
+from .interrupts import interrupts
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def run(line: str) -> Any:
         raise UsageError("No such verb", detail=f"%fm {verb}", hint=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
     if rest.strip() in ("--help", "-h"):
         return help(verb, get_ipython())
-    function: Callable[[str, Any], Any] = load(VERBS[verb].run)
+    with interrupts.deferred():
+        function: Callable[[str, Any], Any] = load(VERBS[verb].run)
     return function(rest.strip(), get_ipython())
 
 

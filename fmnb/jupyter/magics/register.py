@@ -9,21 +9,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ...calls.failed_cell import FailedCell
 from . import redact_traceback
-from .interrupts import OneInterrupt
+from .interrupts import interrupts
 
-_interrupts = OneInterrupt()
+_KEPT_FAILURES = 100  # failed cells to remember
 
 
 class LazyMagic:
-    """A magic with two functions: what it runs, and its help.
+    """A magic with two functions: one imports what it runs, one returns its help."""
 
-    Each imports what it needs when it is called.
-    """
-
-    def __init__(self, name: str, run: Callable[..., Any], doc: Callable[[], str]):
+    def __init__(self, name: str, load: Callable[[], Callable[..., Any]], doc: Callable[[], str]):
         self.__name__ = name
-        self._run = run
+        self._load = load
         self._doc = doc
 
     @property
@@ -31,21 +29,30 @@ class LazyMagic:
         return self._doc()
 
     def __call__(self, *args: str) -> Any:
-        _interrupts.arm()
+        interrupts.arm()
         try:
-            return self._run(*args)
+            with interrupts.deferred():
+                run = self._load()
+            return run(*args)
+        except KeyboardInterrupt as e:
+            from ...core.errors import Interrupted
+
+            if isinstance(e, Interrupted):
+                raise
+            raise Interrupted() from None  # one line instead of a traceback
         finally:
-            if not _interrupts.pressed:  # else further interrupts are ignored until IPython has shown the first
-                _interrupts.disarm()
+            if not interrupts.pressed:  # else further interrupts are ignored until IPython has shown the first
+                interrupts.disarm()
 
     # IPython must not expand `{x}` and `$x` on our line.
     _ipython_magic_no_var_expand = True
 
 
-def _cell(line: str, text: str) -> Any:
+def _load_cell() -> Callable[..., Any]:
+    from ...views import html  # noqa: F401 - a cell needs it to show anything
     from .cell import run
 
-    return run(line, text)
+    return run
 
 
 def _cell_help() -> str:
@@ -54,10 +61,10 @@ def _cell_help() -> str:
     return help_text()
 
 
-def _line(line: str) -> Any:
+def _load_line() -> Callable[..., Any]:
     from .line import run
 
-    return run(line)
+    return run
 
 
 def _line_help() -> str:
@@ -77,34 +84,44 @@ def _rearm_event(shell: Any) -> str:
 
     A kernel loses a cell's reply to an interrupt that arrives while the reply is sent.
     """
-    return "pre_run_cell" if hasattr(shell, "kernel") else "post_run_cell"
+    return "pre_execute" if hasattr(shell, "kernel") else "post_run_cell"
 
 
 def _disarm(info: Any = None) -> None:
-    _interrupts.disarm()
+    interrupts.disarm()
 
 
 class LastErrorHook:
-    """Remembers the last failed cell, for `%fm fix` and `%fm explain`."""
+    """Remembers failed cells, for `%fm fix` and `%fm explain`: the last one, and each by its id."""
 
     def __init__(self, shell: Any):
-        self.last: tuple[BaseException, str, int | None] | None = None
+        self.error: BaseException | None = None  # of the last one
+        self.last: FailedCell | None = None
+        self.by_id: dict[str, FailedCell] = {}
         self.shell = shell
 
     def __call__(self, result: Any = None) -> None:
         error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
-        source = getattr(getattr(result, "info", None), "raw_cell", "") or ""
+        info = getattr(result, "info", None)
+        source = getattr(info, "raw_cell", "") or ""
+        cell = str(getattr(info, "cell_id", None) or "")
+        self.by_id.pop(cell, None)
         ours = type(error).__module__.startswith("fmnb.") or source.lstrip().startswith(("%fm fix", "%fm explain"))
-        if error is not None and not ours and not isinstance(error, KeyboardInterrupt):
-            self.last = (error, source, getattr(result, "execution_count", None))
+        if error is None or ours or isinstance(error, KeyboardInterrupt):
+            return
+        self.error, self.last = error, FailedCell.from_error(source, error)
+        if cell:
+            self.by_id[cell] = self.last
+            if len(self.by_id) > _KEPT_FAILURES:
+                del self.by_id[next(iter(self.by_id))]
 
 
 def register(shell: Any) -> None:
     """Register the magics; a second call does nothing."""
     if getattr(shell, "_fmnb_last_error", None) is not None:
         return
-    shell.register_magic_function(LazyMagic("fm", _cell, _cell_help), "cell", "fm")
-    shell.register_magic_function(LazyMagic("fm", _line, _line_help), "line", "fm")
+    shell.register_magic_function(LazyMagic("fm", _load_cell, _cell_help), "cell", "fm")
+    shell.register_magic_function(LazyMagic("fm", _load_line, _line_help), "line", "fm")
     hook = shell._fmnb_last_error = LastErrorHook(shell)
     shell.events.register("post_run_cell", hook)
     shell.events.register(_rearm_event(shell), _disarm)
@@ -127,8 +144,7 @@ def register(shell: Any) -> None:
 
 def _warm_up() -> None:
     try:
-        from ...views import html  # noqa: F401
-        from . import cell  # noqa: F401
+        _load_cell()
     except Exception:  # whatever is wrong shows in the first cell, with its message
         pass
 

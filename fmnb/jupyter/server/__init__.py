@@ -9,6 +9,7 @@ Nothing of fmnb but this package is imported until the first request.
 - `local`: downloads and removal of weights
 - `keys`: set, remove and test keys
 - `activity`: runs, tokens, cost, saved prompts
+- `tutorials`: the tutorials, and copies of them
 """
 
 from __future__ import annotations

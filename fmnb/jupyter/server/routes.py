@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyter_server.utils import url_path_join
 
-from . import activity, catalog, keys, local
+from . import activity, catalog, keys, local, tutorials
 
 ROUTES: tuple[tuple[str, type], ...] = (
     ("about", catalog.AboutHandler),
@@ -22,6 +22,7 @@ ROUTES: tuple[tuple[str, type], ...] = (
     ("activity", activity.ActivityHandler),
     (r"runs/([0-9a-z]{1,40})", activity.RunHandler),
     (r"prompts(?:/([^/]+))?", activity.PromptsHandler),
+    (r"tutorials(?:/([^/]+))?", tutorials.TutorialsHandler),
 )
 
 

@@ -135,6 +135,22 @@ class PromptRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Tutorial:
+    """A tutorial that comes with fmnb: `GET tutorials`."""
+
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class TutorialCopy:
+    """The path of a tutorial's copy in the server's root: `POST tutorials/NAME`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorBody:
     """The body of every error: message, detail, hint.
 
@@ -163,5 +179,7 @@ ALL = (
     RunDetail,
     PromptRow,
     Plan,
+    Tutorial,
+    TutorialCopy,
     ErrorBody,
 )

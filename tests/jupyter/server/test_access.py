@@ -12,7 +12,7 @@ import pytest
 from fmnb.core.registry import PROTOCOL
 from fmnb.jupyter.server.routes import ROUTES
 
-READS = ["about", "models", "hub?q=x", "plan?source=embedded", "keys", "activity", "runs/abc", "prompts", "events"]
+READS = ["about", "models", "hub?q=x", "plan?source=embedded", "keys", "activity", "runs/abc", "prompts", "tutorials", "events"]
 WRITES = [
     ("PUT", "default", {"model": "echo:"}),
     ("POST", "pull", {"source": "minilm"}),
@@ -23,6 +23,7 @@ WRITES = [
     ("POST", "keys/openai/test", {}),
     ("PUT", "prompts/evil", {"text": "x", "system": ""}),
     ("DELETE", "prompts/evil", None),
+    ("POST", "tutorials/01_first_cell", {"folder": ""}),
 ]
 
 
