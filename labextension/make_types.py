@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from fmnb.core import errors
 from fmnb.core.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
 from fmnb.core.events import KINDS, EventHeader
 from fmnb.core.registry import PROTOCOL
@@ -57,6 +58,7 @@ def page() -> str:
     parts = [
         "/** Made by labextension/make_types.py from the Python dataclasses: change those. */",
         f"/** Of server, kernel and page; raised with every change that another side would misread. */\nexport const PROTOCOL = {PROTOCOL};",
+        f"/** The errors of fmnb, as error outputs name them. */\nexport const ERRORS: readonly string[] = [\n{_error_names()}\n];",
         interface(Usage, "Usage"),
         "/** What every stamped event has. */\nexport interface Stamp {\n  run: string;\n  n: number;\n  at: number;\n}",
     ]
@@ -65,6 +67,10 @@ def page() -> str:
     parts.append("export type Event =\n" + "\n".join(f"  | {name}" for name in KINDS) + ";")
     parts += [interface(kind, kind.__name__) for kind in schemas.ALL]
     return "\n\n".join(parts) + "\n"
+
+
+def _error_names() -> str:
+    return ",\n".join(f"  '{kind.__name__}'" for kind in dict.fromkeys(errors.KINDS.values()))
 
 
 if __name__ == "__main__":

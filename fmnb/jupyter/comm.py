@@ -3,7 +3,7 @@
 Two comms, since a kernel that publishes on a comm gets its messages only between cells:
 
     fmnb.front     opened by the kernel when it loads fmnb. Down: events of runs, the kernel's
-                   state, code for a cell, questions. Up: the notebook's model, feedback.
+                   state, code for a cell, the fix of a cell, questions. Up: the notebook's model, feedback.
     fmnb.control   opened by the page on a subshell of its own; the kernel never publishes on
                    it, so its messages arrive while a cell runs, in the subshell's thread.
                    Up: hello (a new page), stop (a run), answer (to a question).

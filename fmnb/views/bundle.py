@@ -238,7 +238,7 @@ def error_html(error: dict[str, Any], kept: int = 0) -> str:
     )
 
 
-_CODE = re.compile(r"`([^`]+)`")
+_CODE = re.compile(r"&#96;(.+?)&#96;")  # between backticks, as `inert` writes them
 
 
 def error_text(error: dict[str, Any]) -> str:

@@ -177,7 +177,7 @@ def text_html(r: Response, format: str) -> str:
 def failure_html(r: Response, blind: bool) -> str:
     """Why an answer is incomplete; not shown for a hidden model, since it could identify the model."""
     if r.error and blind:
-        return f'<p style="font-size:12px;color:{MUTED}">{HIDDEN}</p>\n'
+        return f'<p role="status" style="font-size:12px;color:{MUTED}">{HIDDEN}</p>\n'
     if r.error:
         return error_html(r.error, len(r.text))
     return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

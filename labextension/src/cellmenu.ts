@@ -46,6 +46,10 @@ export function fixError({ source, error }: CellContents): string {
   return cell('This notebook cell fails. Say why in one sentence, then give the corrected cell.', source, error, 'end');
 }
 
+export function explainError({ source, error }: CellContents): string {
+  return cell('This notebook cell fails. Explain in a few plain sentences what went wrong and how to correct it.', source, error, 'end');
+}
+
 function cell(question: string, source: string, shown: string, keep: KeepPart = 'both'): string {
   const parts = ['%%fm --raw', question, '', fenced(source, 'python')];
   if (shown) {

@@ -39,7 +39,16 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
 
   add('fmnb:show', trans.__('Show Foundation Models'), () => show(), { icon: args => (args.toolbar ? modelIcon : undefined) });
   for (const { id, label } of TABS) {
-    add(`fmnb:show-${id}`, trans.__('Show Foundation Models: %1', label(trans)), () => show(id));
+    const options = id === 'keys' ? { argDescriptions: { provider: 'A provider whose key to enter' } } : {};
+    add(
+      `fmnb:show-${id}`,
+      trans.__('Show Foundation Models: %1', label(trans)),
+      ({ provider }) => {
+        id === 'keys' && typeof provider === 'string' && model.data.openKey(provider);
+        show(id);
+      },
+      options
+    );
   }
   add('fmnb:search', trans.__('Search Foundation Models'), () => show('models'));
   add(

@@ -1,5 +1,5 @@
 /**
- * Thumbs up and down under each answer. A click is logged as feedback by the kernel that answered.
+ * Thumbs up and down under each answer that did not fail. A click is logged as feedback by the kernel that answered.
  *
  * Nothing is stored in the notebook: the buttons are added to the footer of an answer when it
  * is displayed (a saved answer is plain HTML), and only if a kernel with fmnb is connected. The
@@ -15,6 +15,10 @@ const FOOTER = '.jp-OutputArea-output footer[aria-label="About this answer"]:not
 const THUMB_ICON =
   'M9 21h9c.83 0 1.54-.5 1.84-1.22l3.02-7.05c.09-.23.14-.47.14-.73v-2c0-1.1-.9-2-2-2h-6.31l.95-4.57.03-.32c0-.41-.17-.79-.44-1.06L14.17 1 7.58 7.59C7.22 7.95 7 8.45 7 9v10c0 1.1.9 2 2 2zM1 21h4V9H1v12z'; // Material icons, Apache-2.0
 
+/** Whether the answer above a footer failed; the error of a hidden model is a status. Model text has no roles. */
+const failed = (footer: Element) =>
+  Boolean(footer.closest('section')?.querySelector('[role=alert], [role=status]') ?? footer.parentElement?.querySelector(':scope > [role=alert], :scope > [role=status]'));
+
 export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, trans: TranslationBundle): void {
   const ratings = new Map<string, number>(); // run -> rating given in this page; outputs may be redrawn at any time
   const decorate = (panel: NotebookPanel) => {
@@ -23,7 +27,7 @@ export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, 
     }
     for (const footer of panel.content.node.querySelectorAll(FOOTER)) {
       const run = /\brun ([0-9a-z]{14,16})$/.exec(footer.textContent ?? '')?.[1];
-      if (run && !footer.closest('.fm-box')) {
+      if (run && !footer.closest('.fm-box') && !failed(footer)) {
         footer.classList.add('fmnb-hasFeedback');
         footer.append(buttons(run, panel));
       }

@@ -2,6 +2,8 @@
 
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
+import type { CodeCell } from '@jupyterlab/cells';
+import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { URLExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
@@ -19,6 +21,9 @@ import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
 import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
+import { addErrorHelp } from './errors/addErrorHelp';
+import { explainCell } from './errors/explainCell';
+import { fixCell } from './errors/fixCell';
 import { addFeedbackButtons } from './feedbackButtons';
 import { addTutorials } from './tutorials';
 import { rerenderWidgets } from './rerenderWidgets';
@@ -31,7 +36,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'The sidebar of foundation models, the model of each notebook, and code that a model proposed.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher],
+  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher, IEditorLanguageRegistry],
   activate: async (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
@@ -42,7 +47,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null,
     toolbar: IToolbarWidgetRegistry | null,
     translator: ITranslator | null,
-    launcher: ILauncher | null
+    launcher: ILauncher | null,
+    languages: IEditorLanguageRegistry | null
   ) => {
     const trans = (translator ?? nullTranslator).load('fmnb');
     const { serverSettings } = app.serviceManager;
@@ -55,6 +61,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     handleWidgetRequests(tracker, kernels);
     rerenderWidgets(tracker, kernels);
     addFeedbackButtons(tracker, kernels, trans);
+    const errorActions = {
+      fix: (panel: NotebookPanel, cell: CodeCell) => void fixCell(panel, cell, { kernels, languages, trans }),
+      explain: (panel: NotebookPanel, cell: CodeCell) => void explainCell(panel, cell),
+      setKey: (provider: string) => void app.commands.execute('fmnb:show-keys', { provider })
+    };
+    addErrorHelp(tracker, kernels, errorActions, trans);
     showQuestions(tracker, kernels, trans, id => app.shell.activateById(id));
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');

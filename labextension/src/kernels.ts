@@ -3,7 +3,8 @@
  *
  *     fmnb.front     opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback.
  *                    Down: propose (code for a cell), event (of a run), state (of the kernel),
- *                    ask (a question of a running cell), answered.
+ *                    ask (a question of a running cell), answered,
+ *                    fixing (the run that fixes a cell), change (its proposal).
  *     fmnb.control   opened here for each kernel with fmnb; its messages arrive while a cell runs.
  *                    Up: hello (send open questions), stop (a run), answer (to a question).
  *
@@ -61,7 +62,18 @@ export interface Question {
   default: string;
 }
 
-type Message = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState> & Partial<Question>;
+/** `fixing`: the run that asks for a cell's correction. `change`: the correction; `source` is the text that failed. */
+export interface FixMessage {
+  kernel: string;
+  do: 'fixing' | 'change';
+  cell: string;
+  run: string;
+  source?: string;
+  code?: string;
+  model?: string;
+}
+
+type Message = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState> & Partial<Question> & Partial<Pick<FixMessage, 'run' | 'source'>>;
 export type StopResult = 'sent' | 'interrupted' | 'no kernel';
 
 export class Kernels {
@@ -92,6 +104,11 @@ export class Kernels {
   /** A question was answered in some page, or its cell was interrupted. */
   get answered(): ISignal<this, string> {
     return this._answered;
+  }
+
+  /** The correction of a failed cell. */
+  get fix(): ISignal<this, FixMessage> {
+    return this._fix;
   }
 
   of(panel: NotebookPanel | null): FmnbKernel | undefined {
@@ -188,6 +205,9 @@ export class Kernels {
       this._question.emit({ kernel: known.kernel.id, question: message as Question });
     } else if (message.do === 'answered' && message.id) {
       this._answered.emit(message.id);
+    } else if ((message.do === 'fixing' || message.do === 'change') && message.cell) {
+      const { do: kind, cell, run = '', source, code, model } = message;
+      this._fix.emit({ kernel: known.kernel.id, do: kind, cell, run, source, code, model });
     } else if (message.do === 'state') {
       const { model = '', by = '', spent = 0, budget = null, loaded = [], host = '', pid = 0, memory = null } = message;
       known.state = { model, by, spent, budget, loaded, host, pid, memory };
@@ -229,6 +249,7 @@ export class Kernels {
   private _question = new Signal<this, { kernel: string; question: Question }>(this);
   private _answered = new Signal<this, string>(this);
   private _disconnected = new Signal<this, string>(this);
+  private _fix = new Signal<this, FixMessage>(this);
 }
 
 const notebookInfo = (panel: NotebookPanel) => ({ model: metadataModel(panel), notebook: panel.context.path });

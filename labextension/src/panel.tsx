@@ -22,9 +22,10 @@ export class SidebarPanel extends ReactWidget {
     void this.props.model.open();
   }
 
-  /** On activation, focus the first control of the view. */
+  /** On activation, focus the field of a key that is being entered, else the first control of the view. */
   protected onActivateRequest(): void {
-    void this.renderPromise?.then(() => this.node.querySelector<HTMLElement>('[role=tabpanel] input, [role=tab][tabindex="0"]')?.focus());
+    const first = (selector: string) => this.node.querySelector<HTMLElement>(selector);
+    void this.renderPromise?.then(() => (first('[role=tabpanel] input[type=password]') ?? first('[role=tabpanel] input, [role=tab][tabindex="0"]'))?.focus());
   }
 
   protected render(): JSX.Element {

@@ -8,10 +8,11 @@
  */
 
 import { Notification } from '@jupyterlab/apputils';
-import type { Cell, CodeCell } from '@jupyterlab/cells';
+import type { Cell } from '@jupyterlab/cells';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Widget, type PanelLayout } from '@lumino/widgets';
+import { Widget } from '@lumino/widgets';
+import { insertBelowInput } from './belowInput';
 import type { Kernels, Question } from './kernels';
 
 const RETRY = 3000; // ms after which the buttons work again if the kernel has not taken the answer
@@ -52,20 +53,12 @@ export function showQuestions(tracker: INotebookTracker, kernels: Kernels, trans
     const notification = isVisible(panel, cell) ? '' : notify(question, panel, cell, trans, activate);
     open.set(question.id, { kernel, form, cell, notification });
     question.via === 'input' && cell.addClass('fmnb-hasQuestion');
-    insert(cell, form);
+    insertBelowInput(cell, form);
     takesFocus(panel) && form.node.focus({ preventScroll: true });
   };
   kernels.question.connect((_, { kernel, question }) => show(kernel, question));
   kernels.answered.connect((_, id) => close(id));
   kernels.disconnected.connect((_, kernel) => open.forEach((found, id) => found.kernel === kernel && close(id)));
-}
-
-/** Between a cell's input and its outputs. Not in the output area, which counts its children and may be collapsed. */
-function insert(cell: Cell, widget: Widget): void {
-  const layout = cell.layout as PanelLayout;
-  const outputs = (cell as CodeCell).outputArea?.parent;
-  const at = outputs ? layout.widgets.indexOf(outputs) : -1;
-  layout.insertWidget(at < 0 ? layout.widgets.length : at, widget);
 }
 
 /** The form gets the focus if the notebook has it and nobody is typing. It goes to the form, not to a button: no key press may answer by accident. */

@@ -17,6 +17,8 @@ export class SidebarData {
   ) {}
 
   keys: KeyState[] | null = null;
+  /** The provider whose key is being entered, "" for none. */
+  openedKey = '';
   readonly tests = new Map<string, KeyTest | 'testing'>();
   activity: Activity | null = null;
   query = '';
@@ -39,6 +41,12 @@ export class SidebarData {
     } else if (view === 'activity') {
       await this.loadActivity(notebook);
     }
+  }
+
+  /** Open the field for a provider's key; "" closes it. */
+  openKey(provider: string): void {
+    this.openedKey = provider;
+    this._changed.emit();
   }
 
   setKey(provider: string, key: string): Promise<void> {

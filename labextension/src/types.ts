@@ -3,6 +3,43 @@
 /** Of server, kernel and page; raised with every change that another side would misread. */
 export const PROTOCOL = 4;
 
+/** The errors of fmnb, as error outputs name them. */
+export const ERRORS: readonly string[] = [
+  'FmnbError',
+  'UsageError',
+  'PromptError',
+  'SchemaError',
+  'NotInteractiveError',
+  'SettingsError',
+  'LockedError',
+  'MissingPackageError',
+  'ModelError',
+  'UnknownModelError',
+  'ServiceDiscontinuedError',
+  'NotPulledError',
+  'DownloadError',
+  'InsufficientMemoryError',
+  'KeyMissingError',
+  'AuthenticationError',
+  'BudgetError',
+  'TapeMissError',
+  'StoreError',
+  'CallError',
+  'BadRequestError',
+  'ContextTooLongError',
+  'RateLimitError',
+  'ServerError',
+  'ConnectionFailedError',
+  'CallTimeoutError',
+  'TLSError',
+  'StreamInterruptedError',
+  'UnexpectedResponseError',
+  'EmptyAnswerError',
+  'ContentFilterError',
+  'SchemaMismatchError',
+  'CustomModelError'
+];
+
 /** Tokens and cost of a call. None means not reported; `cost` is in US dollars. */
 export interface Usage {
   input_tokens?: number | null;

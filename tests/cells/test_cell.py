@@ -302,3 +302,8 @@ def test_a_verbose_traceback_shows_no_key(cells, monkeypatch):
         "found = keys.find(('OPENAI_API_KEY',), 'openai', 'api.openai.com', own_hosts=['api.openai.com']).value\n1 / len(found[:0])"
     )
     assert "found" in cells.out and "[key removed]" in cells.out and "my-own-secret" not in cells.out
+
+
+def test_a_raw_prompt_may_be_asked_of_a_function_of_the_notebook(cells):
+    cells("def shout(prompt): return prompt.upper()")
+    assert cells("%%fm shout --raw\n{{ nothing }}").text == "{{ NOTHING }}"

@@ -68,7 +68,7 @@ def test_the_corrected_cell_goes_to_the_page_and_nothing_is_displayed(kernel):
     kinds = [o["do"] for o in reply.orders]
     assert kinds[0] == "fixing" and kinds[1] == "event" and "change" in kinds
     (change,) = [o for o in reply.orders if o["do"] == "change"]
-    assert (change["cell"], change["source"], change["code"]) == ("a", "x = 1/0", "x = 1") and "mend" in change["model"]
+    assert (change["cell"], change["source"], change["code"], change["model"]) == ("a", "x = 1/0", "x = 1", "mend")
     assert reply.orders[0]["run"] == reply.orders[1]["event"]["run"]
     prompt = kernel("seen[-1]").value
     assert "ZeroDivisionError" in prompt and "x = 1/0" in prompt and "nope" not in prompt

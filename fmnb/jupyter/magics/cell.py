@@ -6,7 +6,7 @@ from typing import Any
 
 from ...calls.call import Options, PreparedCall
 from ...calls.options import CallOptions
-from ...calls.prepare import options_from, prepare
+from ...calls.prepare import options_from, prepare, target_for
 from ...calls.run import run_calls
 from ...calls.session import default_model, session
 from ...config.settings import frozen
@@ -77,7 +77,11 @@ def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[Prepar
         models = line.models or (default_model()[0] or "embedded",)
         cells = expand_grid(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=prompts)
         return [prepare(c.prompt, c.model, c.options) for c in cells], [c.condition for c in cells], None
-    return [prepare(prompt, model, options) for model in (line.models or (None,))], [], None
+    shell = get_shell()
+    names = (
+        variables_of(shell) if options.values is None and shell is not None else options.values
+    )  # --raw inserts none, but may name a model
+    return [prepare(prompt, target_for(model, names), options) for model in (line.models or (None,))], [], None
 
 
 def options_of(line: Line, shell: Any) -> Options:

@@ -39,4 +39,4 @@ def propose_change(cell: str, shell: Any) -> None:
     code = follow_up.code_of(response.text)
     if not code:
         raise UnexpectedResponseError("The answer contains no code", detail=response.text[:80], hint="Try again, or choose another model.")
-    comm.send("change", cell=cell, source=failed.source, code=code, model=response.model)
+    comm.send("change", cell=cell, source=failed.source, code=code, model=response.requested_model)

@@ -336,7 +336,7 @@ def line_bundle(c: Comparison) -> base.Bundle:
         else "The log is off, so nothing was stored."
     )
     text = f"{escape_terminal(words)} {hint}"
-    hint = re.sub("`([^`]+)`", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
+    hint = re.sub("&#96;(.+?)&#96;", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
     html = (
         f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
         f"<strong>{inert(escape_terminal(words))}</strong> {hint}</p>\n"

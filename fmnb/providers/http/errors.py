@@ -55,7 +55,11 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
             hint=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
         )
     either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
-    return KeyMissingError(f"{profile.label} needs a key", detail="none was found", hint=f"{either} `%fm key set {profile.name}`.")
+    return KeyMissingError(
+        f"{profile.label} needs a key",
+        detail="none was found",
+        hint=f"{either} `%fm key set {profile.name}`, or use the sidebar's Keys tab.",
+    )
 
 
 def from_status(
@@ -95,7 +99,7 @@ def from_status(
         return AuthenticationError(
             f"{who} rejected the key" if status == 401 else f"{who} does not permit this with the key",
             detail=detail,
-            hint=f"Check {alternatives(profile.key_env) or 'the key'}, or run `%fm key set {profile.name}`; a project's key may not have access to every model.",
+            hint=f"Check {alternatives(profile.key_env) or 'the key'}, or set it anew with `%fm key set {profile.name}` or in the sidebar's Keys tab; a project's key may not have access to every model.",
         )
     if status == 402 or (status in (400, 429) and (error_codes.NO_CREDIT.search(code) or error_codes.NO_CREDIT.search(text))):
         return RateLimitError(

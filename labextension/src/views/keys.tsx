@@ -7,7 +7,7 @@ import type { ViewProps } from './props';
 
 export function Keys(props: ViewProps): JSX.Element {
   const { model, trans } = props;
-  const [open, setOpen] = React.useState('');
+  const open = model.data.openedKey;
   React.useEffect(() => void model.data.open('keys', ''), [model.about]);
   const keys = model.data.keys;
   const state = model.kernels.of(model.notebook)?.state;
@@ -34,7 +34,7 @@ export function Keys(props: ViewProps): JSX.Element {
   );
 
   function row(k: KeyState): JSX.Element {
-    return <Key key={k.provider} {...props} state={k} open={open === k.provider} toggle={() => setOpen(open === k.provider ? '' : k.provider)} />;
+    return <Key key={k.provider} {...props} state={k} open={open === k.provider} toggle={() => model.data.openKey(open === k.provider ? '' : k.provider)} />;
   }
 }
 
