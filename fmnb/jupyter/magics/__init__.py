@@ -11,7 +11,11 @@
 - `models`: use, models, alias, pull, rm, unload
 - `feedback`: vote, leaderboard
 - `admin`: key, log, tape, budget, trust, doctor
-- `complete`: tab completion
+- `complete`: tab completion: what belongs to fmnb in a cell
+- `completions`: what completion finds
+- `complete_line`: completion of options, their values, models and verbs
+- `complete_expression`: completion in `{{ }}`
+- `value_kinds`: the kinds of values and the columns of frames, for completion
 - `insert_cell`: code in a new cell below
 - `fix_cell`: the corrected source of a failed cell, as a change to accept
 - `interrupts`: one interrupt for one cell

@@ -1,57 +1,70 @@
-"""Tab completion after `%fm` and `%%fm`: verbs, options, models, formats."""
+"""Tab completion in `%%fm` cells and after `%fm`: a matcher of IPython that leaves prose alone.
+
+`complete_line` completes the line of a magic, `complete_expression` the Python in `{{ }}`. No
+completion uses the network or evaluates code.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
-from ...calls.model import Model
-from ...calls.prepare import FORMATS
-from ...catalog import weights
-from ...catalog.resolve import aliases, usable_profiles
-from ...core.registry import ENGINES
-from ...providers import profiles
-from .line import VERBS
-from .options import BY_FLAG, OPTIONS
+from .completions import Completions
 
+if TYPE_CHECKING:
+    from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
 
-def complete(shell: Any, event: Any) -> list[str]:
-    """Completions at the cursor. Never uses the network."""
-    before = event.line[: len(event.line)] if hasattr(event, "line") else event.text_until_cursor
-    words = before.lstrip("%").split()
-    symbol = event.symbol
-    previous = words[-1] if not symbol else (words[-2] if len(words) > 1 else "")
-    if previous in ("-f", "--format"):
-        return list(FORMATS)
-    if previous == "--schema" or previous == "--attach":
-        return [n for n in shell.user_ns if not n.startswith("_")]
-    if previous in BY_FLAG and BY_FLAG[previous].value:
-        return []
-    if before.lstrip().startswith("%%"):
-        return [f"--{o.long}" for o in OPTIONS] + model_names(shell)
-    verb = words[1] if len(words) > 1 and (len(words) > 2 or not symbol) else ""
-    if not verb:
-        return list(VERBS)
-    if verb in ("use", "pull", "rm", "unload", "ask", "retry", "fix", "explain", "alias"):
-        extra = [f"--{o.long}" for o in OPTIONS] if verb in ("ask", "retry") else []
-        return model_names(shell) + extra
-    if verb == "key":
-        return ["set", "rm", "show", *profiles.names()]
-    if verb == "log":
-        return ["on", "off", "forget", "--open", "--before", "--all"]
-    if verb == "chat":
-        from ...chat.named import chats
-
-        return [*chats(), "show", "fork", "trim", "compact", "export", "load", "drop"]
-    if verb == "help":
-        return list(VERBS)
-    return []
+_CELL = re.compile(r"%%fm(?=\s|$)")
+_LINE = re.compile(r"(?:^|=)\s*%fm\s")
 
 
-def model_names(shell: Any) -> list[str]:
-    """Names of models known without network requests."""
-    found = [*weights.known_names(), *aliases(), "echo:", *(f"{e}:" for e in ENGINES)]
-    found += [d.source for d in weights.downloaded()]
-    for p in usable_profiles():
-        found += [f"{p.name}:{m}" for m in p.models] or [f"{p.name}:"]
-    found += [n for n, v in shell.user_ns.items() if not n.startswith("_") and isinstance(v, Model)]
-    return found
+class _NoOther(Sequence["SimpleCompletion"]):
+    """No completions, but not empty: IPython suppresses other matchers only for a length above zero."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[SimpleCompletion]:
+        return iter(())
+
+    @overload
+    def __getitem__(self, i: int) -> SimpleCompletion: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[SimpleCompletion]: ...
+    def __getitem__(self, i: int | slice) -> Any:
+        raise IndexError(i)
+
+
+def match(shell: Any, context: CompletionContext) -> SimpleMatcherResult:
+    """The completions at the cursor, for IPython; outside of fmnb's magics, other matchers stay."""
+    from IPython.core.completer import SimpleCompletion, SimpleMatcherResult
+
+    found = complete(shell, context.full_text, context.cursor_line, context.cursor_position)
+    if found is None:
+        return SimpleMatcherResult(completions=[], suppress=False)
+    # The page breaks lines at ordinary spaces.
+    items = [SimpleCompletion(text, type=kind.replace(" ", "\N{NO-BREAK SPACE}")) for text, kind in found.matching()]
+    return SimpleMatcherResult(completions=items or _NoOther(), matched_fragment=found.fragment, suppress=True, ordered=True)
+
+
+def complete(shell: Any, text: str, line: int, column: int) -> Completions | None:
+    """The completions at a cursor; None where the text is not fmnb's."""
+    lines = text.split("\n")
+    first = next((i for i, s in enumerate(lines) if s.strip()), 0)
+    before = lines[line][:column]
+    if opened := _CELL.match(lines[first]):
+        if line < first or (line == first and column <= opened.end()):
+            return None  # the name of the magic itself
+        from .complete_expression import complete_prompt
+        from .complete_line import complete_cell_line
+
+        if line == first:
+            return complete_cell_line(before[opened.end() :], shell)
+        prompt = "\n".join([*lines[first + 1 : line], before])
+        return complete_prompt(prompt, lines[first][opened.end() :], shell)
+    if opened := _LINE.search(before):
+        from .complete_line import complete_verb_line
+
+        return complete_verb_line(before[opened.end() :], shell)
+    return None

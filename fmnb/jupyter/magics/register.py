@@ -14,6 +14,7 @@ from . import redact_traceback
 from .interrupts import interrupts
 
 _KEPT_FAILURES = 100  # failed cells to remember
+_MATCHER = "fmnb"
 
 
 class LazyMagic:
@@ -73,10 +74,18 @@ def _line_help() -> str:
     return help_text()
 
 
-def _complete(shell: Any, event: Any) -> list[str]:
-    from .complete import complete
+def _matcher(shell: Any) -> Any:
+    """The matcher of fmnb's magics, which imports what it needs where there is one to complete."""
+    from IPython.core.completer import context_matcher
 
-    return complete(shell, event)
+    def complete(context: Any) -> Any:
+        if "%fm" not in context.full_text:
+            return {"completions": [], "suppress": False}
+        from .complete import match
+
+        return match(shell, context)
+
+    return context_matcher(identifier=_MATCHER)(complete)
 
 
 def _rearm_event(shell: Any) -> str:
@@ -126,8 +135,7 @@ def register(shell: Any) -> None:
     shell.events.register("post_run_cell", hook)
     shell.events.register(_rearm_event(shell), _disarm)
     redact_traceback.attach(shell)
-    for key in ("%%fm", "%fm"):
-        shell.set_hook("complete_command", _complete, str_key=key)
+    shell.Completer.custom_matchers.append(_matcher(shell))
     if hasattr(shell, "kernel"):
         from .. import comm, questions
         from .notebook_choice import attach
@@ -159,8 +167,8 @@ def unregister(shell: Any) -> None:
     redact_traceback.detach(shell)
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("fm", None)
-    for key in ("%%fm", "%fm"):
-        shell.strdispatchers["complete_command"].strs.pop(key, None)
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != _MATCHER]
     shell._fmnb_last_error = None
     if hasattr(shell, "kernel"):
         from .notebook_choice import detach
