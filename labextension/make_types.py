@@ -1,22 +1,28 @@
-"""Writes src/types.ts: the events and the server's values, from the Python dataclasses. `--check` fails when it is not what they say."""
+"""Writes the TypeScript that comes from Python: `python labextension/make_types.py`; `--check` fails where it differs.
+
+`src/types.ts` has the events and the server's values, `src/prompt/options.ts` the options of `%%fm`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import types
 import typing
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from fmnb.calls.options import key_types
 from fmnb.core import errors
 from fmnb.core.backend import Vectors  # noqa: F401 - so that hints of the modules below resolve
 from fmnb.core.events import KINDS, EventHeader
 from fmnb.core.registry import PROTOCOL
 from fmnb.core.types import Usage
+from fmnb.jupyter.magics.options import OPTIONS, Option
 from fmnb.jupyter.server import schemas
 
-PAGE = Path(__file__).parent / "src" / "types.ts"
+SOURCE = Path(__file__).parent / "src"
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", bytes: "string", type(None): "null", Any: "unknown"}
 
 
@@ -52,8 +58,8 @@ def interface(kind: type, name: str, lead: str = "", leave_out: tuple[str, ...] 
     return "\n".join([f"/** {doc} */", f"export interface {name} {{", *([lead] if lead else []), *lines, "}"])
 
 
-def page() -> str:
-    """The whole file."""
+def types_page() -> str:
+    """The whole of `types.ts`."""
     stamp = tuple(f.name for f in dataclasses.fields(EventHeader))
     parts = [
         "/** Made by labextension/make_types.py from the Python dataclasses: change those. */",
@@ -73,9 +79,47 @@ def _error_names() -> str:
     return ",\n".join(f"  '{kind.__name__}'" for kind in dict.fromkeys(errors.KINDS.values()))
 
 
+def choices(o: Option) -> list[str]:
+    """The values that an option takes, if its type lists them."""
+    given = key_types(o.table)[o.key] if o.table is not None else None
+    return [v for v in get_args(given) if v] if get_origin(given) is typing.Literal else []
+
+
+def options_page() -> str:
+    """The whole of `prompt/options.ts`."""
+    rows = [
+        {"long": o.long, "short": o.short, "value": o.value, "help": f"{o.help[:1].upper()}{o.help[1:]}.", "choices": choices(o)}
+        for o in OPTIONS
+    ]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return "\n".join(
+        [
+            "/** Made by labextension/make_types.py from fmnb/jupyter/magics/options.py: change that. */",
+            "",
+            "export interface PromptOption {",
+            "  long: string;",
+            '  /** "" if it has no short name. */',
+            "  short: string;",
+            '  /** The name of its value, "" if it takes none. */',
+            "  value: string;",
+            "  help: string;",
+            "  /** The values it takes, if they are few. */",
+            "  choices: readonly string[];",
+            "}",
+            "",
+            "export const OPTIONS: readonly PromptOption[] = [",
+            ",\n".join(f"  {line}" for line in lines),
+            "];",
+            "",
+        ]
+    )
+
+
+PAGES = {SOURCE / "types.ts": types_page, SOURCE / "prompt" / "options.ts": options_page}
+
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text("utf-8") != page():
-            sys.exit("labextension/src/types.ts is not what the code says: run `python labextension/make_types.py`.")
-    else:
-        PAGE.write_text(page(), "utf-8")
+    for file, page in PAGES.items():
+        if "--check" not in sys.argv:
+            file.write_text(page(), "utf-8")
+        elif not file.exists() or file.read_text("utf-8") != page():
+            sys.exit(f"labextension/src/{file.relative_to(SOURCE)} is not what the code says: run `python labextension/make_types.py`.")

@@ -30,7 +30,7 @@ def test_its_lock_file_names_no_host_and_pins_every_package():
     assert len(packages) > 50 and all("integrity" in p for name, p in packages.items() if name)
 
 
-def test_its_types_are_made_from_this_code():
+def test_its_types_and_options_are_made_from_this_code():
     done = subprocess.run([sys.executable, SOURCE / "make_types.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -111,3 +111,54 @@ def test_words_of_a_search_mean_the_same_in_page_and_catalogue(packages):
     done = subprocess.run(["node", "--input-type=module", "-e", script, told], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[all(t(e) for t in filters.tests(q)) for e in found] for q in queries]
+
+
+MARKS = """
+import { marksOf } from '%s';
+const texts = JSON.parse(process.argv[1]);
+console.log(JSON.stringify(texts.map(t => marksOf(t).filter(m => m.kind === 'expression').map(m => [m.from, t.slice(m.from + 2, m.to - 2).trim()]))));
+"""
+PROMPTS = [
+    "Plain text, { braces }, {single} and {{{three}}}.",
+    "{{ a }} and {{b}} and {{ df.describe() * 2 }}",
+    '{{ {"a": {"b": 1}} }} then {{ "a}}b" + name[0] }}',
+    "{{ f(\n  1,\n  [2, 3],\n) }} on {{ lines }}",
+    "{{{{ literal }} but {{ x }}",
+    "{{#each items}}{{/each}}{{else}} {{ y }}",
+    "${{ github.event.name }} and ${{ price }}",
+    '<p style={{color: "red"}}>{{ text }}</p>',
+    "\\frac{{a}{b}} $x^{{2}}$",
+    "{% for r in rows %}{{ r['k'] }}{% endfor %}{% if n > 1 %}{{ n }}{% endif %}",
+    "```python\nd = {'a': {{ value }}}\n```",
+    "{{ \"it's\" }} {{ 'say \"}}\"' }} {{ 'a\\'}}' }}",
+    "{{ [x for x in range(3)] }}{{ {1, 2} }}{{ (lambda: {})() }}",
+    "{{ }} {{  }} and {{ z }}",
+    "{{ größe }} 😀 {{ emoji }}",
+]
+
+
+def _expressions(nodes):
+    from fmnb.prompts import template
+
+    for node in nodes:
+        if isinstance(node, template.Expression):
+            yield node
+        elif isinstance(node, template.For):
+            yield from _expressions(node.body)
+            yield from _expressions(node.otherwise)
+        elif isinstance(node, template.If):
+            for _, body in node.branches:
+                yield from _expressions(body)
+
+
+@pytest.mark.browser
+def test_the_page_marks_the_expressions_that_python_inserts(packages):
+    from fmnb.prompts import template
+
+    assert _npm("compile").returncode == 0
+    script = MARKS % (SOURCE / "lib" / "prompt" / "promptText.js").as_uri()
+    done = subprocess.run(["node", "--input-type=module", "-e", script, json.dumps(PROMPTS)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for prompt, marked in zip(PROMPTS, json.loads(done.stdout), strict=True):
+        wanted = [(len(prompt[: e.start - 2].encode("utf-16-le")) // 2, e.source) for e in _expressions(template.parse(prompt))]
+        assert [tuple(m) for m in marked] == wanted, prompt

@@ -3,7 +3,8 @@
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import type { CodeCell } from '@jupyterlab/cells';
-import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { IEditorExtensionRegistry, IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { URLExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
@@ -19,6 +20,7 @@ import { Kernels } from './kernels';
 import { SidebarModel } from './model';
 import { Notebooks } from './notebooks';
 import { SidebarPanel } from './panel';
+import { addPromptCells } from './prompt/addPromptCells';
 import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
 import { addErrorHelp } from './errors/addErrorHelp';
@@ -33,10 +35,10 @@ const ID = 'fmnb:plugin';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'The sidebar of foundation models, the model of each notebook, and code that a model proposed.',
+  description: 'The sidebar of foundation models, the model of each notebook, prompt cells, and code that a model proposed.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher, IEditorLanguageRegistry],
+  optional: [ILabShell, ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, IToolbarWidgetRegistry, ITranslator, ILauncher, IEditorExtensionRegistry, IEditorLanguageRegistry, ICompletionProviderManager],
   activate: async (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
@@ -48,7 +50,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     toolbar: IToolbarWidgetRegistry | null,
     translator: ITranslator | null,
     launcher: ILauncher | null,
-    languages: IEditorLanguageRegistry | null
+    extensions: IEditorExtensionRegistry | null,
+    languages: IEditorLanguageRegistry | null,
+    completions: ICompletionProviderManager | null
   ) => {
     const trans = (translator ?? nullTranslator).load('fmnb');
     const { serverSettings } = app.serviceManager;
@@ -68,6 +72,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
     addErrorHelp(tracker, kernels, errorActions, trans);
     showQuestions(tracker, kernels, trans, id => app.shell.activateById(id));
+    const promptCells = extensions && languages && addPromptCells({ app, extensions, languages, completions, model, trans });
     const panel = new SidebarPanel({ model, commands: app.commands, trans });
     const pick = () => void app.commands.execute('fmnb:choose-model');
     addCommands({ app, palette, model, panel, trans });
@@ -83,8 +88,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
 
     const settings = await registry?.load(ID).catch(() => undefined);
-    const read = () =>
-      settings && model.set({ compact: settings.get('compact').composite === true, askOnOpen: settings.get('askOnOpen').composite !== false });
+    const read = () => {
+      if (settings) {
+        model.set({ compact: settings.get('compact').composite === true, askOnOpen: settings.get('askOnOpen').composite !== false });
+        promptCells?.setEnabled(settings.get('promptCells').composite !== false);
+      }
+    };
     settings?.changed.connect(read);
     read();
     app.shell.add(panel, settings?.get('side').composite === 'left' ? 'left' : 'right', { rank: 900, type: 'fmnb' });
