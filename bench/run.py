@@ -232,6 +232,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "families": lambda: engine("engine_families.py", "Families of models on the torch engine"),
     "compare": lambda: engine("side_by_side.py", "Comparing eight models at once (target 1.1 times the slowest alone)"),
     "grid": lambda: engine("grid_frames.py", "The comparison grid in Chromium"),
+    "typing": lambda: engine("typing_prompts.py", "Typing in a prompt cell (target 1.1 times a Markdown cell)"),
     "batch": batch,
     "fair": lambda: engine("fair.py", "Services that publish their limits"),
     "evals": lambda: engine("evals.py", "An evaluation scored again, and its report"),

@@ -242,22 +242,69 @@ def test_a_prompt_runs_as_typed(notebook):
     assert nb.sources()[2] == "%%fm echo:\n- Say *{{ word }}*  \n    indented `x`"
 
 
-SETTING = """async on => {
+SET = """async ([plugin, name, value]) => {
   const app = window.jupyterapp;
   const token = [...app.pluginRegistry._services.keys()].find(t => t.name === '@jupyterlab/coreutils:ISettingRegistry');
-  await (await app.resolveRequiredService(token)).set('fmnb:plugin', 'promptCells', on);
+  const registry = await app.resolveRequiredService(token);
+  value === null ? await registry.remove(plugin, name) : await registry.set(plugin, name, value);
 }"""
 
 
-def test_the_setting_turns_prompt_cells_off_and_on(notebook):
+@pytest.fixture
+def setting(page):
+    """A function that changes a setting of JupyterLab until the test ends."""
+    changed = []
+
+    def change(plugin: str, name: str, value: object) -> None:
+        changed.append((plugin, name))
+        page.evaluate(SET, [plugin, name, value])
+
+    yield change
+    for plugin, name in changed:
+        page.evaluate(SET, [plugin, name, None])
+
+
+def test_the_setting_turns_prompt_cells_off_and_on(notebook, setting):
     nb = notebook("%%fm\n**bold**")
     is_prompt(nb, 1)
-    nb.page.evaluate(SETTING, False)
-    try:
-        is_python(nb, 1)
-    finally:
-        nb.page.evaluate(SETTING, True)
+    setting("fmnb:plugin", "promptCells", False)
+    is_python(nb, 1)
+    setting("fmnb:plugin", "promptCells", True)
     is_prompt(nb, 1)
+
+
+def test_with_automatic_completion_nothing_opens_in_prose(notebook, setting):
+    setting("@jupyterlab/completer-extension:manager", "autoCompletion", True)
+    nb = notebook(FRAME, "%%fm\nabout ", "ci")
+    nb.run(1)
+    go(nb, 2, "Control+End")
+    nb.page.keyboard.type("ci pri")
+    settle(nb.page)
+    expect(nb.page.locator(".jp-Completer:visible")).to_have_count(0)
+    nb.page.keyboard.type(" {{ ci")
+    expect(labels(nb)).to_have_text(["city"])
+    nb.page.keyboard.press("Escape")
+    go(nb, 3, "Control+End")
+    for _ in range(20):  # the kernel's first completion of Python takes longer than JupyterLab waits
+        nb.page.keyboard.type("t")
+        settle(nb.page)
+        if labels(nb).count():
+            break
+        nb.page.keyboard.press("Backspace")
+    expect(labels(nb).first).to_have_text("city")  # Python cells as before
+    nb.page.keyboard.press("Escape")
+
+
+def test_the_picker_works_between_braces_that_close_themselves(notebook, setting):
+    setting("@jupyterlab/notebook-extension:tracker", "codeCellConfig", {"autoClosingBrackets": True})
+    nb = notebook(FRAME, "%%fm\nAbout ")
+    nb.run(1)
+    go(nb, 2, "Control+End")
+    nb.page.keyboard.type("{{ci")
+    expect(labels(nb)).to_have_text(["city"])
+    nb.page.keyboard.press("Enter")
+    assert nb.sources()[2] == "%%fm\nAbout {{city}}"
+    assert "".join(marked(nb, 2)) == "{{city}}"
 
 
 @pytest.fixture
