@@ -17,7 +17,8 @@ _CHOICES = ("left", "right", "tie", "bad")
 def vote(comparison: Comparison | None, choice: str | int | Response, *, comment: str = "", user: str = "") -> Feedback:
     """Vote for the best answer of a comparison.
 
-    A second vote by the same user replaces the first; `fm.retract` retracts it.
+    A second vote by the same user replaces the first; `fm.retract` retracts it. Answers that failed
+    are not part of a vote.
 
     Args:
         comparison: The comparison; None for that of the last cell.
@@ -30,7 +31,8 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
         The vote, as an event of the log.
 
     Raises:
-        UsageError: There is no such answer, no comparison, or no log to store the vote.
+        UsageError: There is no such answer, it failed, there is no comparison, or no log to store
+            the vote.
 
     >>> from fmnb.comparison.compare import compare
     >>> c = compare("hi", ["echo:", "echo:think"])
@@ -55,9 +57,15 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
             raise UsageError(
                 "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_CHOICES)}, 0 to {len(c) - 1}, or {names}."
             ) from None
+    answered = [r for r in shown if not r.error]
+    if winner is not None and winner.error:
+        label = c.labels[[r.run for r in c.responses].index(winner.run)]
+        raise UsageError("That answer failed, so it cannot be the best", detail=label, hint="Vote for another one, or vote `bad`.")
+    if choice == "tie" and len(answered) < 2:
+        raise UsageError("A tie needs two answers", detail=f"{len(shown) - len(answered)} of {len(shown)} failed")
     retract(c, user=user)
     outcome = "tie" if choice == "tie" else "bad" if choice == "bad" else "win"
-    value = {"said": outcome, "winner": winner.run if winner else None, "runs": [r.run for r in shown], "blind": c.blind}
+    value = {"said": outcome, "winner": winner.run if winner else None, "runs": [r.run for r in answered or shown], "blind": c.blind}
     return _record(c.run, "vote", value, user=user, text=comment)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -37,7 +38,7 @@ def expand_grid(
 
     `vary` maps names of options or raw parameters to values. `prompts` are texts, `fm.Prompt`s or
     names of saved prompts, each placed before the text of `prompt`; the keys of a dict are the
-    names that results show.
+    names that results show. Others show a prompt's name or its variable's.
 
     >>> [c.condition for c in expand_grid("hi", ["echo:"], Options(), vary={"temperature": [0, 1]})]
     [{'model': 'echo:', 'temperature': 0}, {'model': 'echo:', 'temperature': 1}]
@@ -121,8 +122,18 @@ def _prepend(prompt: Any, text: Any) -> Any:
 
 
 def _prompt_title(prompt: Any, number: int) -> str:
-    name = getattr(prompt, "name", None) or (prompt if isinstance(prompt, str) and len(prompt) <= 40 and "\n" not in prompt else "")
-    return str(name) or f"prompt {number + 1}"
+    """A prompt's name, that of its variable in the notebook, its text if short, or its number."""
+    text = prompt.text if isinstance(prompt, Prompt) else prompt
+    short = text if isinstance(text, str) and len(text) <= 40 and "\n" not in text else ""
+    own = str(getattr(prompt, "name", None) or "")
+    return own or (_variable_name(prompt) if isinstance(prompt, Prompt) or not short else "") or short or f"prompt {number + 1}"
+
+
+def _variable_name(value: object) -> str:
+    """The name under which the notebook holds a value; "" outside a notebook."""
+    module = sys.modules.get("IPython.core.getipython")
+    names = getattr(module.get_ipython() if module else None, "user_ns", {})
+    return next((name for name, held in tuple(names.items()) if held is value and not name.startswith("_")), "")
 
 
 def _model_name(model: Any) -> str:

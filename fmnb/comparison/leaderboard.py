@@ -42,7 +42,7 @@ class Ballot:
 
 
 def ballots(votes: Sequence[Feedback]) -> list[Ballot]:
-    """Votes with the models of their runs; votes whose runs are no longer in the log are dropped.
+    """Votes with the models of their runs; votes on one answer, or on runs that the log lost, are dropped.
 
     If one model was compared with itself, a contestant is the model and what was varied
     (`embedded, short`). Samples of the same request are not contestants.
@@ -52,7 +52,7 @@ def ballots(votes: Sequence[Feedback]) -> list[Ballot]:
     out = []
     for v in votes:
         runs = v.value["runs"]
-        if not all(r in known for r in runs):
+        if len(runs) < 2 or not all(r in known for r in runs):  # the other answers failed, or the log lost a run
             continue
         names = starts.get(v.run) or {r: known[r][0] for r in runs}
         if len({names.get(r) for r in runs}) < len(runs):

@@ -3,7 +3,7 @@
 Two comms, since a kernel that publishes on a comm gets its messages only between cells:
 
     fmnb.front     opened by the kernel when it loads fmnb. Down: events of runs, the kernel's
-                   state, code for a cell, the fix of a cell, questions. Up: the notebook's model, feedback.
+                   state, code for a cell, the fix of a cell, questions. Up: the notebook's model, feedback, votes to retract.
     fmnb.control   opened by the page on a subshell of its own; the kernel never publishes on
                    it, so its messages arrive while a cell runs, in the subshell's thread.
                    Up: hello (a new page), stop (a run), answer (to a question).
@@ -118,6 +118,9 @@ def _on_message(message: dict[str, Any]) -> None:
     if "feedback" in data:
         _save_feedback(data["feedback"])
         return
+    if isinstance(run := data.get("retract_vote"), str):
+        _retract_vote(run)
+        return
     if "model" in data:
         session.set_notebook_model(model_in_metadata(data))
     send_state()
@@ -133,6 +136,16 @@ def _save_feedback(data: Any) -> None:
         retract(run, "thumb")
         if data["value"]:
             feedback(run, "thumb", data["value"])
+    except FmnbError as e:
+        warnings.warn(f"fmnb: {e}", stacklevel=1)
+
+
+def _retract_vote(run: str) -> None:
+    """Retract the vote on a comparison; the page then shows its buttons again. An error becomes a warning."""
+    from .widgets.grid import retract_vote
+
+    try:
+        send("vote_retracted", **retract_vote(run))
     except FmnbError as e:
         warnings.warn(f"fmnb: {e}", stacklevel=1)
 

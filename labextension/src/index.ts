@@ -29,6 +29,7 @@ import { fixCell } from './errors/fixCell';
 import { addFeedbackButtons } from './feedbackButtons';
 import { addTutorials } from './tutorials';
 import { rerenderWidgets } from './rerenderWidgets';
+import { addVoteButtons } from './voteButtons';
 import { handleWidgetRequests } from './widgets';
 
 const ID = 'fmnb:plugin';
@@ -65,6 +66,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     handleWidgetRequests(tracker, kernels);
     rerenderWidgets(tracker, kernels);
     addFeedbackButtons(tracker, kernels, trans);
+    addVoteButtons(tracker, kernels, trans);
     const errorActions = {
       fix: (panel: NotebookPanel, cell: CodeCell) => void fixCell(panel, cell, { kernels, languages, trans }),
       explain: (panel: NotebookPanel, cell: CodeCell) => void explainCell(panel, cell),

@@ -1,10 +1,10 @@
 /**
  * The kernels that have loaded fmnb: messages in both directions, stopping runs, questions.
  *
- *     fmnb.front     opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback.
+ *     fmnb.front     opened by the kernel. Up: ready, protocol, the notebook's model and path, feedback, votes to retract.
  *                    Down: propose (code for a cell), event (of a run), state (of the kernel),
  *                    ask (a question of a running cell), answered,
- *                    fixing (the run that fixes a cell), change (its proposal).
+ *                    vote_retracted (a comparison's buttons again), fixing (the run that fixes a cell), change (its proposal).
  *     fmnb.control   opened here for each kernel with fmnb; its messages arrive while a cell runs.
  *                    Up: hello (send open questions), stop (a run), answer (to a question).
  *
@@ -73,7 +73,19 @@ export interface FixMessage {
   model?: string;
 }
 
-type Message = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState> & Partial<Question> & Partial<Pick<FixMessage, 'run' | 'source'>>;
+type Bundle = { data: Record<string, string>; metadata?: Record<string, unknown> };
+
+/** A vote was retracted: the comparison's buttons, and its answers in the output named `face`. */
+export interface RetractedVote {
+  kernel: string;
+  run: string;
+  face: string;
+  buttons: Bundle;
+  answers: Bundle | null;
+}
+
+type Message = { protocol: number; do?: string; cell?: string; code?: string; event?: Event } & Partial<KernelState> & Partial<Question> & Partial<Pick<FixMessage, 'run' | 'source'>> &
+  Partial<Pick<RetractedVote, 'face' | 'buttons' | 'answers'>>;
 export type StopResult = 'sent' | 'interrupted' | 'no kernel';
 
 export class Kernels {
@@ -111,6 +123,11 @@ export class Kernels {
     return this._fix;
   }
 
+  /** A vote was retracted with `retractVote`. */
+  get voteRetracted(): ISignal<this, RetractedVote> {
+    return this._voteRetracted;
+  }
+
   of(panel: NotebookPanel | null): FmnbKernel | undefined {
     const id = panel?.sessionContext.session?.kernel?.id;
     return id === undefined ? undefined : this.kernels.get(id);
@@ -135,6 +152,16 @@ export class Kernels {
       return false;
     }
     known.comm.send({ protocol: PROTOCOL, feedback: { run, value } });
+    return true;
+  }
+
+  /** Retract the vote on a comparison, in a notebook's kernel. False if no kernel is connected. */
+  retractVote(panel: NotebookPanel, run: string): boolean {
+    const known = this.of(panel);
+    if (!known || known.upgrade) {
+      return false;
+    }
+    known.comm.send({ protocol: PROTOCOL, retract_vote: run });
     return true;
   }
 
@@ -208,6 +235,9 @@ export class Kernels {
     } else if ((message.do === 'fixing' || message.do === 'change') && message.cell) {
       const { do: kind, cell, run = '', source, code, model } = message;
       this._fix.emit({ kernel: known.kernel.id, do: kind, cell, run, source, code, model });
+    } else if (message.do === 'vote_retracted' && message.run && message.buttons) {
+      const { run, face = '', buttons, answers = null } = message;
+      this._voteRetracted.emit({ kernel: known.kernel.id, run, face, buttons, answers });
     } else if (message.do === 'state') {
       const { model = '', by = '', spent = 0, budget = null, loaded = [], host = '', pid = 0, memory = null } = message;
       known.state = { model, by, spent, budget, loaded, host, pid, memory };
@@ -249,6 +279,7 @@ export class Kernels {
   private _question = new Signal<this, { kernel: string; question: Question }>(this);
   private _answered = new Signal<this, string>(this);
   private _disconnected = new Signal<this, string>(this);
+  private _voteRetracted = new Signal<this, RetractedVote>(this);
   private _fix = new Signal<this, FixMessage>(this);
 }
 

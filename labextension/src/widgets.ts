@@ -60,7 +60,7 @@ function handle(request: WidgetRequest, node: HTMLElement, panel: NotebookPanel,
 }
 
 /** Replace the output that holds `node`, in the notebook and so on the page. */
-function replaceOutput(cell: Cell, node: Element | null, { data, metadata = {} }: Bundle, face?: string): boolean {
+export function replaceOutput(cell: Cell, node: Element | null, { data, metadata = {} }: Bundle, face?: string): boolean {
   const area = (cell as CodeCell).outputArea;
   const child = node?.closest('.jp-OutputArea-child');
   const at = area && child ? area.widgets.findIndex(w => w.node === child) : -1;

@@ -303,3 +303,62 @@ def test_a_handful_of_rows_opens_the_grid_with_a_vote_for_each_row(notebook):
     assert nb.cell(2).get_by_text("✓ preferred").count() == 1 and nb.cell(2).locator("[data-fmnb-grid] section").count() == 4
     nb.run(3)
     assert nb.text(3).split() == ["['win',", "'tie']", "2"]
+
+
+def test_a_vote_is_undone_on_its_line_and_voting_goes_on(notebook):
+    nb = notebook("%%fm echo: echo:think -o c\nhello", "print(c.best.requested_model if c.best else None)")
+    nb.run(1)
+    nb.cell(1).get_by_role("button", name="echo:think").click()
+    nb.cell(1).get_by_text("You preferred echo:think").wait_for()
+    nb.cell(1).get_by_text("✓ preferred").wait_for()
+    nb.cell(1).get_by_role("button", name="Undo the vote").click()
+    nb.cell(1).get_by_role("button", name="Tie").wait_for()
+    expect(nb.cell(1).get_by_text("✓ preferred")).to_have_count(0)
+    nb.run(2)
+    assert nb.text(2).strip() == "None"
+    nb.cell(1).get_by_role("button", name="echo:", exact=True).click()
+    nb.cell(1).get_by_text("You preferred echo: over").wait_for()
+    nb.run(2)
+    assert nb.text(2).strip() == "echo:"
+    saved = json.dumps(nb.saved()["cells"][1]["outputs"])
+    assert "You preferred echo: over" in saved and "<button" not in saved and "Undo" not in saved
+
+
+def test_after_a_reload_a_vote_is_undone_too(browser, lab):
+    page = new_page(browser)
+    file = lab.work / "undone.ipynb"
+    write(file, "%load_ext fmnb", "%%fm echo: echo:think\nhello")
+    nb = open_at(page, lab, file)
+    nb.run(0, 1)
+    nb.cell(1).get_by_role("button", name="echo:think").click()
+    nb.cell(1).get_by_text("You preferred echo:think").wait_for()
+    nb.saved()
+    page.reload()
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    nb.cell(1).get_by_role("button", name="Undo the vote").click()
+    nb.cell(1).get_by_role("button", name="Tie").click()
+    nb.cell(1).get_by_text("You voted for a tie.").wait_for()
+    page.evaluate(SHUT_DOWN)
+    page.context.close()
+
+
+def test_the_same_button_again_retracts_the_vote_and_a_failed_answer_has_none(notebook):
+    nb = notebook("import fmnb as fm\nc = fm.compare('hello', ['echo:', 'echo:think', 'echo:fail=cut'])\nc.widget()", "print(c.best)")
+    nb.run(1)
+    best = nb.cell(1).get_by_role("group", name="Which answer is best?")
+    failed = best.get_by_role("button", name="echo:fail=cut")
+    expect(failed).to_be_disabled()
+    assert failed.get_attribute("title") == "This answer failed"
+    first = best.get_by_role("button", name="echo:", exact=True)
+    first.click()
+    expect(first).to_have_attribute("aria-pressed", "true")
+    first.click()
+    expect(first).to_have_attribute("aria-pressed", "false")
+    nb.page.keyboard.press("3")
+    nb.page.keyboard.press("0")
+    tie = best.get_by_role("button", name="Tie")
+    expect(tie).to_have_attribute("aria-pressed", "true")
+    tie.click()
+    expect(tie).to_have_attribute("aria-pressed", "false")
+    nb.run(2)
+    assert nb.text(2).strip() == "None"

@@ -430,3 +430,10 @@ def test_options_of_python_functions_are_completed(cells, typed, option, jedi):
             assert option in [c.text for c in completer.completions(typed, len(typed))]
     finally:
         completer.use_jedi = before
+
+
+def test_prompts_of_a_comparison_show_the_names_of_their_variables(cells):
+    cells("import fmnb as fm\nlong = 'word ' * 20\nbrief = fm.Prompt('Be brief.\\nVery.')\nsaved = fm.Prompt('Be kind.', name='kind')")
+    labels = cells("fm.compare('hi', ['echo:'], prompts=[brief, saved, long, fm.Prompt('Say it.'), fm.Prompt('One.\\nTwo.')]).labels")
+    assert labels == ("echo:, brief", "echo:, kind", "echo:, long", "echo:, Say it.", "echo:, prompt 5")
+    assert cells("%%fm echo: --prompts brief,saved\nhi").labels == ("echo:, brief", "echo:, saved")

@@ -244,3 +244,23 @@ def test_prompts_of_one_model_are_ranked_against_each_other():
 def _two_prompts(text: str, blind: bool):
     prompts = [fm.Prompt("Short: ", name="short"), fm.Prompt("Long: ", name="long")]
     return fm.compare(text, ["echo:"], prompts=prompts, blind=blind)
+
+
+def test_an_answer_that_failed_cannot_be_the_best_and_does_not_count_as_beaten():
+    c = fm.compare("hi", ["echo:fail=cut", "echo:", "echo:think"])
+    for choice in (0, "0", c[0], "echo:fail=cut"):
+        with pytest.raises(UsageError, match="failed, so it cannot be the best"):
+            fm.vote(c, choice)
+    assert not c.votes
+    assert fm.vote(c, 1).value["runs"] == [c[1].run, c[2].run]
+    assert c.feedback.labels == {1: "✓ preferred"}
+    fm.vote(c, "bad")
+    assert sorted(c.feedback.labels) == [1, 2]
+
+
+def test_one_answer_is_no_contest():
+    c = fm.compare("hi", ["echo:fail=cut", "echo:"])
+    with pytest.raises(UsageError, match="A tie needs two answers"):
+        fm.vote(c, "tie")
+    fm.vote(c, "right")
+    assert c.best is c[1] and not fm.leaderboard(notebook="all")

@@ -126,26 +126,32 @@ function drawRest({ model, el, root, announce, about }) {
   viewState.row ??= 0;
   row.value = String(viewState.row);
   const voters = () => about.cells.map((c, at) => [c, at]).filter(([c]) => !about.by_row || c.row === viewState.row);
-  const vote = choice => send("vote", { choice, row: viewState.row });
+  const pressed = choice => {
+    const { won = {}, votes = {} } = model.get("feedback");
+    return typeof choice === "number" ? won[viewState.row] === choice : votes[viewState.row] === choice;
+  };
+  /** The same button again retracts the vote. */
+  const vote = choice => (pressed(choice) ? send("undo", { row: viewState.row }) : send("vote", { choice, row: viewState.row }));
   const hint = key => model.get("single_keys") && h("kbd", { "aria-hidden": "true" }, key);
   const buttons = [];
   const voting = h("div.fm-row", { role: "group", "aria-label": "Which answer is best?" }, h("span.fm-label", {}, "Which is best?"));
   const drawVoting = () => {
-    const { won = {}, votes = {} } = model.get("feedback");
-    const [winner, voted, some] = [won[viewState.row], votes[viewState.row], voters()];
+    const voted = model.get("feedback").votes?.[viewState.row];
+    const some = voters();
+    const answered = some.filter(([c]) => !c.failed);
     buttons.length = 0;
     about.by_row && buttons.push(row);
     if (some.length <= 9) {
       some.forEach(([c, at], i) =>
-        buttons.push(h("button", { "aria-pressed": String(winner === at), onclick: () => vote(at) }, about.by_row ? c.column_title : c.title, hint(String(i + 1))))
+        buttons.push(h("button", { "aria-pressed": String(pressed(at)), disabled: c.failed, title: c.failed ? "This answer failed" : undefined, onclick: () => vote(at) }, about.by_row ? c.column_title : c.title, hint(String(i + 1))))
       );
     } else {
-      const which = h("select", { "aria-label": "Best answer" }, ...some.map(([c, at]) => option(c.title, at)));
-      buttons.push(which, h("button", { onclick: () => vote(Number(which.value)) }, "Vote"));
+      const which = h("select", { "aria-label": "Best answer" }, ...answered.map(([c, at]) => option(c.title, at)));
+      buttons.push(which, h("button", { disabled: !answered.length, onclick: () => vote(Number(which.value)) }, "Vote"));
     }
     buttons.push(
-      h("button", { "aria-pressed": String(voted === "tie"), onclick: () => vote("tie") }, "Tie", hint("0")),
-      h("button", { "aria-pressed": String(voted === "bad"), onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "All bad", hint("b"))
+      h("button", { "aria-pressed": String(voted === "tie"), disabled: answered.length < 2, onclick: () => vote("tie") }, "Tie", hint("0")),
+      h("button", { "aria-pressed": String(voted === "bad"), disabled: !answered.length, onclick: () => vote("bad") }, some.length === 2 ? "Both bad" : "All bad", hint("b"))
     );
     voted && buttons.push(h("button.fm-quiet", { onclick: () => send("undo", { row: viewState.row }) }, "Retract the vote"));
     const focused = [...voting.children].indexOf(document.activeElement);
@@ -237,10 +243,11 @@ function drawRest({ model, el, root, announce, about }) {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("textarea, select, input:not([type=checkbox])")) return;
     if (!model.get("single_keys") && e.key !== "Escape") return;
     const key = e.key.toLowerCase();
-    const acts = { 0: () => vote("tie"), b: () => vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => showView(viewState.view === "diff" ? "" : "diff"),
+    const answered = voters().filter(([c]) => !c.failed).length;
+    const acts = { 0: () => answered > 1 && vote("tie"), b: () => answered && vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => showView(viewState.view === "diff" ? "" : "diff"),
       escape: () => (viewState.view && about.panel !== viewState.view ? showView(about.panel) : about.line && send("close")) };
     const nth = /^[1-9]$/.test(key) ? voters()[Number(key) - 1] : undefined;
-    const act = nth ? () => vote(nth[1]) : acts[key];
+    const act = nth ? () => nth[0].failed || vote(nth[1]) : acts[key];
     if (!act || (!about.logged && ["0", "b", "s", "e"].includes(key))) return;
     e.preventDefault();
     act();

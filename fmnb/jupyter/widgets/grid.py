@@ -18,6 +18,7 @@ from ...calls.follow_up import code_of
 from ...calls.session import session
 from ...chat.chat import Chat
 from ...chat.named import chats
+from ...comparison.compare import reopen
 from ...comparison.comparison import Comparison
 from ...comparison.feedback import feedback, retract, vote
 from ...config.settings import set_user, settings
@@ -97,6 +98,7 @@ class Grid(base.Widget):
                     "title": escape_terminal(names[i]),
                     "row": layout.places[i][0],
                     "column": layout.places[i][1],
+                    "failed": bool(c.responses[i].error),
                     "column_title": escape_terminal(names[i] if c.hidden or len(layout.rows) == 1 else layout.columns[layout.places[i][1]]),
                 }
                 for i in order
@@ -281,6 +283,10 @@ class Grid(base.Widget):
         """Collapse to a line without a vote."""
         self.collapse()
 
+    def expand(self) -> None:
+        """Show the buttons from now on, after they were a line."""
+        self._collapsed = False
+
     def collapse(self) -> None:
         """Replace the widget with a one-line summary, which later feedback updates."""
         self._collapsed = bool(self._line_id)
@@ -289,6 +295,21 @@ class Grid(base.Widget):
         if self._line_id:
             display(line, self._line_id, True)
         self.send({"do": "line", "data": line[0], "metadata": line[1]})
+
+
+def retract_vote(run: str) -> dict[str, Any]:
+    """Retract the vote on a comparison; its buttons and answers as the page shows them then."""
+    grid = next((g for g in reversed(_following) if g.comparison is not None and g.comparison.run == run), None)
+    if grid is None:  # of an earlier kernel
+        grid = Grid(reopen(run), panel="", line_id=f"fmnb-{run}-grid-line", static_id=f"fmnb-{run}-grid", static_hidden=False)
+    grid.expand()
+    retract(grid.comparison)
+    buttons, answers = grid._repr_mimebundle_(), grid.static_view()
+    return {"run": run, "face": grid.static_id, "buttons": _fields(buttons), "answers": _fields(answers) if answers else None}
+
+
+def _fields(bundle: base.Bundle) -> dict[str, Any]:
+    return {"data": bundle[0], "metadata": bundle[1]}
 
 
 def show(c: Comparison) -> None:
@@ -341,7 +362,9 @@ def line_bundle(c: Comparison) -> base.Bundle:
         f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
         f"<strong>{inert(escape_terminal(words))}</strong> {hint}</p>\n"
     )
-    return {"text/html": html, "text/markdown": text, "text/plain": text}, {"fmnb": {"run": c.run, "kind": "vote"}}
+    return {"text/html": html, "text/markdown": text, "text/plain": text}, {
+        "fmnb": {"run": c.run, "kind": "vote", "voted": bool(feedback.labels)}
+    }
 
 
 def _to_json(value: Any) -> Any:

@@ -10,7 +10,7 @@ import fmnb as fm
 from fmnb.calls.session import session
 from fmnb.chat.named import chats
 from fmnb.core.events import Cancelled, Progress, ReasoningDelta, Restarted, Started, Waiting
-from fmnb.jupyter.widgets.grid import Grid, line_bundle
+from fmnb.jupyter.widgets.grid import Grid, line_bundle, retract_vote
 from fmnb.jupyter.widgets.grid_stream import GridStream
 from fmnb.store import feedback as signals
 from fmnb.store import log
@@ -228,3 +228,29 @@ def test_rows_of_a_table_are_different_questions_with_a_vote_each():
     with pytest.raises(fm.FmnbError, match="several questions"):
         fm.vote(c, "left")
     assert fm.leaderboard()[0]["wins"] == 1
+
+
+def test_the_page_knows_which_answers_failed_and_they_get_no_vote():
+    c = fm.compare("hi", ["echo:fail=cut", "echo:", "echo:think"])
+    page = open_page(c)
+    assert [cell["failed"] for cell in page.grid.about["cells"]] == [True, False, False]
+    assert "failed, so it cannot be the best" in page.fails("vote", choice=0)
+
+
+def test_a_vote_that_became_a_line_is_retracted_and_the_buttons_come_back(c):
+    page = open_page(c, panel="", line_id="x-line", static_id="x", static_hidden=False)
+    page("vote", choice=0)
+    assert page.last("line")["metadata"]["fmnb"] == {"run": c.run, "kind": "vote", "voted": True}
+    back = retract_vote(c.run)
+    assert c.best is None and back["run"] == c.run and back["face"] == "x"
+    assert back["buttons"]["metadata"]["fmnb"] == {"widget": "Grid"} and "✓ preferred" not in back["answers"]["data"]["text/html"]
+    assert page.grid.feedback["votes"] == {}
+    page("vote", choice=1)
+    assert c.best is c[1]
+
+
+def test_a_vote_of_an_earlier_kernel_is_retracted_from_the_log(c, monkeypatch):
+    fm.vote(c, 0)
+    monkeypatch.setattr("fmnb.jupyter.widgets.grid._following", [])
+    assert "✓ preferred" not in retract_vote(c.run)["answers"]["data"]["text/html"]
+    assert c.best is None
