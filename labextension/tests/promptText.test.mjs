@@ -28,6 +28,10 @@ test('other braces are text', () => {
   assert.deepEqual(marked('{% for a in b %}{{ a }}{% endfor %}'), ['{% for a in b %}', '{{ a }}', '{% endfor %}']);
 });
 
+test('a long prompt of open brackets is searched a bounded number of times', () => {
+  assert.equal(marksOf('{{ f( }} '.repeat(20_000)).length, 20_000);
+});
+
 test('the words of a first line are split as the kernel splits them', () => {
   assert.deepEqual(kinds("%%fm out << embedded -t 0.2 --seed=3 -s 'a b' --raw --nope"), [
     'magic %%fm', 'name out', 'magic <<', 'model embedded', 'option -t', 'value 0.2', 'option --seed', 'value 3', 'option -s', "value 'a b'", 'option --raw', 'unknown --nope'

@@ -115,6 +115,12 @@ def test_files_are_offered_for_tables_and_attachments(kinds, tmp_path):
     assert kinds("%%fm --attach pho") == {"photo.png": "file"} and kinds("%%fm --over pho") == {}
 
 
+def test_column_names_that_need_escapes_are_left_out_and_a_broken_prompt_is_completed(kinds):
+    kinds.ns["odd"] = pd.DataFrame({'a "quoted"': [1], "plain": [2]})
+    assert set(kinds("%%fm\n{{ odd[")) == {'"plain"'}
+    assert "greet" in kinds("%%fm\n" + "{{ f( }} " * 200 + "{{ gre") and kinds("%%fm\n{{ " + "(" * 5000 + " }} gre") == {}
+
+
 def test_prose_has_no_completions(kinds):
     for prompt in ("%%fm\npri", "%%fm\n{{ n }} pri", "%%fm\n{{{{ pri", "%%fm\n{{#each pri", "%%fm --raw\n{{ pri", "%%fm\n{{ 'pri"):
         assert kinds(prompt) == {}, prompt

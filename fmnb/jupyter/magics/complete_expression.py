@@ -19,6 +19,7 @@ _KEY = re.compile(r"""(?<![\w.])(\w+)\[\s*(["'])([^"']*)$""")
 _BRACKET = re.compile(r"(?<![\w.])(\w+)\[\s*$")
 _ATTRIBUTE = re.compile(r"(?<![\w.)\]])([^\W\d]\w*)\.(\w*)$")
 _NAME = re.compile(r"(?<![\w.])(\w*)$")
+_TRIES = 60  # maximum number of `}}` inside one expression
 _ROW, _NOTEBOOK = "row", "notebook"
 
 
@@ -56,10 +57,12 @@ def open_expression(before: str) -> str | None:
 def _end(text: str, start: int) -> int:
     """The offset after the `}}` that ends the expression at `start`, or -1 if it is open."""
     first = end = text.find("}}", start)
-    while end >= 0:
+    for _ in range(_TRIES):
+        if end < 0:
+            break
         try:
             ast.parse(f"(\n{text[start:end]}\n)", mode="eval")
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, MemoryError, RecursionError):  # the last two for hundreds of brackets
             end = text.find("}}", end + 1)
         else:
             return end + 2
@@ -80,14 +83,11 @@ def _loop_names(before: str) -> dict[str, str]:
 def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str], own: dict[str, Any]) -> Completions:
     code = _without_strings(source)
     if key := _KEY.search(code):
-        names = columns if key[1] == _ROW and columns else columns_of(own.get(key[1]))
-        return Completions(key[3], list(names.items()))
+        return Completions(key[3], _keys(key[1], columns, own))
     if "'" in code or '"' in code:  # in a string
         return Completions()
-    if bracket := _BRACKET.search(code):
-        names = columns if bracket[1] == _ROW and columns else columns_of(own.get(bracket[1]))
-        if names:
-            return Completions("", [(f'"{name}"', kind) for name, kind in names.items()])
+    if (bracket := _BRACKET.search(code)) and (keys := _keys(bracket[1], columns, own)):
+        return Completions("", [(f'"{name}"', kind) for name, kind in keys])
     if attribute := _ATTRIBUTE.search(code):
         name, typed = attribute.groups()
         bound = name in loops or name in columns
@@ -104,6 +104,12 @@ def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str]
     if typed:
         items += [(name, kind_of(value)) for name, value in vars(builtins).items() if name[0].islower()]
     return Completions(typed, items)
+
+
+def _keys(name: str, columns: dict[str, str], own: dict[str, Any]) -> list[tuple[str, str]]:
+    """The columns that can stand in the brackets after a name, without those that need escapes."""
+    found = columns if name == _ROW and columns else columns_of(own.get(name))
+    return [(column, kind) for column, kind in found.items() if not re.search(r"""["'\\\n]""", column)]
 
 
 def _without_strings(source: str) -> str:

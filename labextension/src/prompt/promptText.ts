@@ -8,6 +8,7 @@
 export type Mark = { from: number; to: number; kind: 'expression' | 'statement' };
 export type Word = { from: number; to: number; kind: 'magic' | 'option' | 'unknown' | 'value' | 'model' | 'name' };
 
+const LONGEST = 10_000; // characters of an expression, so that open brackets do not search a long prompt again and again
 const STATEMENT = /\{%[ \t]*(?:for|if|elif|else|endfor|endif)\b[^\n]*?%\}/y;
 const HANDLEBARS = /^\s*(?:[#/>!^&@~*\\]|else\b)/;
 const GITHUB =
@@ -67,7 +68,7 @@ export function expressionEnd(text: string, at: number): number {
 /** The end where all strings and brackets are closed, or -1. */
 function balancedEnd(text: string, at: number): number {
   let depth = 0;
-  for (let i = at + 2; i < text.length; i++) {
+  for (let i = at + 2; i < Math.min(text.length, at + LONGEST); i++) {
     const c = text[i];
     if (c === '"' || c === "'") {
       i = stringEnd(text, i) - 1;
