@@ -29,6 +29,7 @@ def stale() -> bool:
     files = [SOURCE / name for name in ("package.json", "package-lock.json", "tsconfig.json")]
     for folder in ("src", "style", "schema"):
         files += (SOURCE / folder).rglob("*")
+    files.append(SOURCE.parent / "fmnb" / "views" / "look.css")
     return max(f.stat().st_mtime for f in files if f.is_file()) > marker.stat().st_mtime
 
 

@@ -1,9 +1,11 @@
 /** The sidebar panel: tabs, notices and the selected view. */
 
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import React from 'react';
 import { modelIcon } from './icons';
 import { Notices } from './views/notices';
+import { PageTabs } from './views/pageTabs';
 import type { ViewProps } from './views/props';
 import { TABS } from './views/tabs';
 
@@ -22,10 +24,34 @@ export class SidebarPanel extends ReactWidget {
     void this.props.model.open();
   }
 
-  /** On activation, focus the field of a key that is being entered, else the first control of the view. */
+  /** On activation, focus what the keys work on: a key that is being entered, the list of models, or the first control of the view. */
   protected onActivateRequest(): void {
-    const first = (selector: string) => this.node.querySelector<HTMLElement>(selector);
-    void this.renderPromise?.then(() => (first('[role=tabpanel] input[type=password]') ?? first('[role=tabpanel] input, [role=tab][tabindex="0"]'))?.focus());
+    const targets = ['input[type=password]', '[role=treegrid]', ':is(input, button):not(:disabled)'].map(of => `[role=tabpanel] ${of}`);
+    const find = (selector: string) => this.node.querySelector<HTMLElement>(selector);
+    void this.renderPromise?.then(() => [...targets, '[role=tab]'].map(find).find(Boolean)?.focus());
+  }
+
+  /** `/` searches, wherever the focus is in the panel. */
+  handleEvent(event: Event): void {
+    const e = event as KeyboardEvent;
+    if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || (e.target as HTMLElement).matches('input, textarea, select')) {
+      return;
+    }
+    const search = this.node.querySelector<HTMLInputElement>('[role=tabpanel] input[type=search]');
+    if (search) {
+      e.preventDefault();
+      search.focus();
+    }
+  }
+
+  protected onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this.node.addEventListener('keydown', this);
+  }
+
+  protected onBeforeDetach(msg: Message): void {
+    this.node.removeEventListener('keydown', this);
+    super.onBeforeDetach(msg);
   }
 
   protected render(): JSX.Element {
@@ -34,26 +60,11 @@ export class SidebarPanel extends ReactWidget {
 }
 
 function PanelBody(props: ViewProps): JSX.Element {
-  const { model, trans } = props;
+  const { model } = props;
   const { id, view: View } = TABS.find(t => t.id === model.tab) ?? TABS[0];
   return (
     <>
-      <div className="fmnb-Tabs" role="tablist" aria-label={trans.__('Views of fmnb')} onKeyDown={e => onTabKey(e, props, id)}>
-        {TABS.map(t => (
-          <button
-            key={t.id}
-            id={`fmnb-tab-${t.id}`}
-            className="fmnb-Tab"
-            role="tab"
-            aria-selected={t.id === id}
-            aria-controls={t.id === id ? `fmnb-view-${t.id}` : undefined}
-            tabIndex={t.id === id ? 0 : -1}
-            onClick={() => model.show(t.id)}
-          >
-            {t.label(trans)}
-          </button>
-        ))}
-      </div>
+      <PageTabs {...props} selected={id} />
       <Notices {...props} />
       <div className="fmnb-View" key={id} id={`fmnb-view-${id}`} role="tabpanel" aria-labelledby={`fmnb-tab-${id}`}>
         <View {...props} />
@@ -63,15 +74,4 @@ function PanelBody(props: ViewProps): JSX.Element {
       </div>
     </>
   );
-}
-
-function onTabKey(e: React.KeyboardEvent, { model }: ViewProps, id: string): void {
-  const at = TABS.findIndex(t => t.id === id);
-  const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + TABS.length, Home: 0, End: TABS.length - 1 }[e.key];
-  if (to !== undefined) {
-    const next = TABS[to % TABS.length].id;
-    e.preventDefault();
-    model.show(next);
-    (e.currentTarget.querySelector(`#fmnb-tab-${next}`) as HTMLElement).focus();
-  }
 }

@@ -7,6 +7,7 @@ import React, { useEffect, useRef, useState } from 'react';
 import { isReady, matchers } from './filters';
 import type { SidebarModel } from './model';
 import type { Entry } from './types';
+import { ModelName } from './views/modelName';
 import { costLabel, Modalities } from './views/modelBadges';
 
 const MAX_SHOWN = 60; // rows shown at once
@@ -58,7 +59,7 @@ function Choices({ model, trans, title, clearLabel, choose }: Props): JSX.Elemen
   const current = model.currentModel().model;
   const all = matchers(query);
   const fitting = [...catalog.entries.values()]
-    .filter(e => e.ready !== 'locked' && !e.model.endsWith('…') && all.every(test => test(e)))
+    .filter(e => e.ready !== 'locked' && !e.model.endsWith('…') && e.outputs.includes('text') && all.every(test => test(e)))
     .sort((a, b) => Number(isReady(b)) - Number(isReady(a)) || Number(b.model === current) - Number(a.model === current));
   const choices: Choice[] = fitting.slice(0, MAX_SHOWN).map(entry => ({ name: entry.model, entry }));
   if (!query) {
@@ -122,7 +123,7 @@ function Choices({ model, trans, title, clearLabel, choose }: Props): JSX.Elemen
             onClick={() => choose(name)}
           >
             <span className="fmnb-Line">
-              <span className="fmnb-Name">{name || clearLabel}</span>
+              {name ? <ModelName name={name} /> : <span>{clearLabel}</span>}
               {name !== '' && name === current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
               {entry && <Modalities entry={entry} trans={trans} />}
             </span>

@@ -14,6 +14,7 @@ from typing import Any
 from ...core.inert_text import inert, literal
 from ...core.records import Rows
 from ...stats.calibration import calibration
+from ...views.look import look
 from .. import verdict
 from ..analysis import Analysis, Pair
 from ..results import Results
@@ -39,7 +40,7 @@ def page(e: Results) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>{title}: {literal(verdict.verdict(e))}</title>
-<style>{style()}</style>
+<style>{look()}{style()}</style>
 </head>
 <body class="fr-page">
 <main class="fmnb-report">
@@ -59,7 +60,7 @@ fmnbRows(document.querySelector(".fmnb-report"), fmnbLocal(data));
 
 
 def style() -> str:
-    """The report's CSS."""
+    """The report's own CSS, on top of the shared look."""
     return (HERE / "page.css").read_text("utf-8")
 
 

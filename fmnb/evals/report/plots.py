@@ -14,8 +14,8 @@ from html import escape
 from ...core.inert_text import inert, literal
 
 _WIDTH, _LEFT_MARGIN, _RIGHT_MARGIN, _ROW_HEIGHT = 640, 190, 60, 28
-_TEXT_COLOR, _MUTED_COLOR = "var(--fr-ink, currentColor)", "var(--fr-muted, #6e6e76)"
-_ACCENT_COLOR, _GRID_COLOR = "var(--fr-accent, #0b63b0)", "var(--fr-line, #8886)"
+_TEXT_COLOR, _MUTED_COLOR = "var(--fm-text, currentColor)", "var(--fm-muted, #6e6e76)"
+_ACCENT_COLOR, _GRID_COLOR = "var(--fm-accent, #0b63b0)", "var(--fm-line, #8886)"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
             parts.append(
                 f'<line x1="{x(m.tick):.1f}" x2="{x(m.tick):.1f}" y1="{y - 8}" y2="{y + 8}" stroke="{_TEXT_COLOR}" stroke-dasharray="2 2"/>'
             )
-        fill = color if m.strong else "var(--fr-paper, #fff)"
+        fill = color if m.strong else "var(--fm-paper, #fff)"
         parts.append(f'<circle cx="{x(m.value):.1f}" cy="{y}" r="5" fill="{fill}" stroke="{color}" stroke-width="2"/>')
         parts.append(
             f'<text x="{_WIDTH - _RIGHT_MARGIN + 8}" y="{y + 4}" fill="{_TEXT_COLOR}">{_value_text(m.value, percent, zero)}</text>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import Any
 
@@ -61,8 +62,7 @@ def show(search: Search | None, response: Response | None) -> None:
     offers = search.wait()
     if offers is None:
         return
-    from IPython.display import display
-
+    display: Any = importlib.import_module("IPython.display").display
     _state.shown = True
     text, html = note(offers)
     display({"text/plain": text, "text/html": html}, raw=True)

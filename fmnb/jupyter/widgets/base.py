@@ -22,6 +22,7 @@ import traitlets
 from ...core.errors import FmnbError, Interrupted
 from ...views.bundle import error_text
 from ...views.live import display
+from ...views.look import look
 
 HERE = Path(__file__).parent
 Bundle = tuple[dict[str, Any], dict[str, Any]]
@@ -29,7 +30,8 @@ Bundle = tuple[dict[str, Any], dict[str, Any]]
 
 def assets(*names: str) -> dict[str, str]:
     """`_esm` and `_css` of the last-named widget, preceded by the shared files and those named before."""
-    return {kind: "".join((HERE / f"{name}.{end}").read_text("utf-8") for name in ("base", *names)) for kind, end in _EXTENSIONS}
+    files = {kind: "".join((HERE / f"{name}.{end}").read_text("utf-8") for name in ("base", *names)) for kind, end in _EXTENSIONS}
+    return {**files, "_css": look() + files["_css"]}
 
 
 _EXTENSIONS = (("_esm", "js"), ("_css", "css"))

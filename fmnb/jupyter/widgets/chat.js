@@ -194,7 +194,7 @@ function attachMenu({ model, add }) {
   path.setAttribute("list", files.id);
   const addPath = () => path.value.trim() && add(path.value.trim());
   path.addEventListener("keydown", e => e.key === "Enter" && (e.preventDefault(), addPath()));
-  const node = h("div.fm-menu", { hidden: true, role: "group", "aria-label": "Attach" }, values, h("div.fm-row", {}, path, files, h("button", { onclick: addPath }, "Attach the file")));
+  const node = h("div.fm-attach", { hidden: true, role: "group", "aria-label": "Attach" }, values, h("div.fm-row", {}, path, files, h("button", { onclick: addPath }, "Attach the file")));
   const button = h("button.fm-quiet", { "aria-expanded": "false", onclick: () => toggle(node.hidden) }, "Attach…");
   const toggle = open => {
     node.hidden = !open;

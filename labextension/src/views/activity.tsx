@@ -7,6 +7,7 @@ import type { RunRow, Spending } from '../types';
 import { ago, count, dollars } from '../format';
 import { RunLine } from './runs';
 import type { ViewProps } from './props';
+import { withCode } from './withCode';
 
 export function Activity(props: ViewProps): JSX.Element {
   const { model, trans } = props;
@@ -52,7 +53,7 @@ export function Activity(props: ViewProps): JSX.Element {
             onChange={e => model.data.search(e.target.value, path)}
           />
         </div>
-        {activity && !activity.logging && <p className="fmnb-Warning">{trans.__('The log is off: runs are not stored. `%fm log on` turns it on.')}</p>}
+        {activity && !activity.logging && <p className="fmnb-Warning">{withCode(trans.__('The log is off: runs are not stored. `%fm log on` turns it on.'))}</p>}
         {activity?.runs.length === 0 && <p className="fmnb-Secondary">{model.data.query ? trans.__('No run matches.') : trans.__('No runs yet.')}</p>}
         <ul className="fmnb-PlainList">
           {activity?.runs.filter(r => r.kind !== 'compare' && !isActive(latestRun(model, r))).map(r => (

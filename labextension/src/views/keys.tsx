@@ -4,6 +4,7 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import React from 'react';
 import type { KeyState } from '../types';
 import type { ViewProps } from './props';
+import { withCode } from './withCode';
 
 export function Keys(props: ViewProps): JSX.Element {
   const { model, trans } = props;
@@ -22,7 +23,7 @@ export function Keys(props: ViewProps): JSX.Element {
       </p>
       {otherHost && (
         <p className="fmnb-Warning fmnb-Intro">
-          {trans.__('This notebook’s kernel runs on %1. It reads the keys of that machine: set them there with `%fm key set PROVIDER`.', state.host)}
+          {withCode(trans.__('This notebook’s kernel runs on %1. It reads the keys of that machine: set them there with `%fm key set PROVIDER`.', state.host))}
         </p>
       )}
       {keys === null && <p className="fmnb-Secondary fmnb-Intro">{model.about ? trans.__('Loading…') : trans.__('The server extension is not installed.')}</p>}

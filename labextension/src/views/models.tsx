@@ -14,6 +14,7 @@ import { bytes, count } from '../format';
 import { Compare } from './compare';
 import { EntryDetails, HubDetails } from './details';
 import { CurrentNotebook } from './currentNotebook';
+import { ModelName } from './modelName';
 import { costLabel, Modalities, LabeledIcon, stateLabel } from './modelBadges';
 import type { ViewProps } from './props';
 import { VirtualList } from './virtualList';
@@ -106,9 +107,10 @@ export function Models(props: ViewProps): JSX.Element {
             data-active={row.key === active || undefined}
             onClick={() => (setActive(row.key), toggle(row))}
           >
-            <div role="gridcell">
+            <div role="gridcell" className="fmnb-Line">
               <span className="fmnb-Caret" aria-hidden="true" />
-              {row.label} <span className="fmnb-Secondary">{row.note || row.size}</span>
+              <span className="fmnb-GroupName">{row.label}</span>
+              <span className="fmnb-Secondary">{row.note || row.size}</span>
             </div>
           </div>
         );
@@ -230,7 +232,7 @@ function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened
   };
   const titles = {
     ready: trans.__('Ready'),
-    needs: trans.__('Needs an API key or a download'),
+    needs: trans.__('Needs a key or a download'),
     locked: trans.__('Locked by the administrator')
   };
   for (const [name, entries] of Object.entries(catalog.groups) as [keyof typeof titles, Entry[]][]) {
@@ -270,9 +272,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
       </div>
       <div role="gridcell" className="fmnb-Main">
         <div className="fmnb-Line">
-          <span className="fmnb-Name" title={entry.model}>
-            {name || entry.model}
-          </span>
+          <ModelName name={name || entry.model} title={entry.model} />
           {current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
           {entry.ready === 'loaded' && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
           {entry.ready === 'locked' && <LabeledIcon icon={lockIcon} label={entry.note} />}
@@ -282,8 +282,8 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
         <div className="fmnb-Line fmnb-Secondary">
           <span className="fmnb-Meta" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
             {entry.local
-              ? join(trans.__('local'), entry.context && count(entry.context), entry.license, provider)
-              : join(provider || entry.provider, entry.context && count(entry.context), entry.license, entry.host)}
+              ? join(trans.__('local'), provider, entry.context && count(entry.context))
+              : join(provider || entry.provider, entry.context && count(entry.context))}
           </span>
           <span className="fmnb-Cost">{costLabel(entry, trans)}</span>
         </div>
@@ -313,9 +313,7 @@ function HubCells({ found }: { found: HubModel }): JSX.Element {
   return (
     <div role="gridcell" className="fmnb-Main fmnb-Hub">
       <div className="fmnb-Line">
-        <span className="fmnb-Name" title={found.source}>
-          {name}
-        </span>
+        <ModelName name={name} title={found.source} />
       </div>
       <div className="fmnb-Line fmnb-Secondary">
         <span className="fmnb-Meta">

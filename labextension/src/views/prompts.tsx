@@ -5,6 +5,7 @@ import React from 'react';
 import { promptOf } from '../modelNames';
 import type { PromptRow } from '../types';
 import type { ViewProps } from './props';
+import { withCode } from './withCode';
 
 export function Prompts(props: ViewProps): JSX.Element {
   const { model, commands, trans } = props;
@@ -23,7 +24,7 @@ export function Prompts(props: ViewProps): JSX.Element {
           {trans.__('Save this cell’s prompt…')}
         </button>
       </section>
-      {prompts?.length === 0 && <p className="fmnb-Secondary fmnb-Intro">{trans.__('No saved prompts yet. `%%fm --save NAME` also saves one.')}</p>}
+      {prompts?.length === 0 && <p className="fmnb-Secondary fmnb-Intro">{withCode(trans.__('No saved prompts yet. `%%fm --save NAME` also saves one.'))}</p>}
       {prompts === null && <p className="fmnb-Secondary fmnb-Intro">{model.about ? trans.__('Loading…') : trans.__('The server extension is not installed.')}</p>}
       <ul className="fmnb-PlainList">
         {prompts?.map(p => (
