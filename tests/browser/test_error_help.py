@@ -74,7 +74,7 @@ def test_a_rejected_change_leaves_the_cell_alone(failed):
     expect(change(failed)).to_have_count(0)
     assert failed.sources()[2] == FAILS
     press(failed, "Fix")
-    press(failed, "Fix")
+    press(failed, "Fix")  # a second click, while the first is under way or after it
     expect(change(failed)).to_have_count(1)
 
 

@@ -15,6 +15,7 @@ import { onPanelChanges } from '../panelChanges';
 import { BUTTONS_CLASS, errorButtons, type ErrorButton } from './errorButtons';
 import { errorKind, isShownAbove, keyProvider, type ErrorOutput } from './errorKind';
 
+const DECORATED = 'fmnb-hasErrorHelp';
 const FAILED_ANSWER = '.jp-OutputArea-output [role=alert]:not(.fmnb-hasButtons)';
 
 export interface ErrorActions {
@@ -26,7 +27,8 @@ export interface ErrorActions {
 export function addErrorHelp(tracker: INotebookTracker, kernels: Kernels, actions: ErrorActions, trans: TranslationBundle): void {
   onPanelChanges(tracker, kernels, panel => {
     const connected = Boolean(kernels.of(panel)) && !kernels.of(panel)?.upgrade;
-    panel.content.widgets.forEach(cell => isCode(cell) && cell.outputArea && update(panel, cell, connected));
+    panel.content.widgets.forEach(cell => isCode(cell) && cell.outputArea.model.length && update(panel, cell, connected));
+    connected && addToAnswers(panel);
   });
 
   const update = (panel: NotebookPanel, cell: CodeCell, connected: boolean) => {
@@ -34,6 +36,10 @@ export function addErrorHelp(tracker: INotebookTracker, kernels: Kernels, action
     for (let i = 0; i < Math.min(model.length, widgets.length); i++) {
       const output = model.get(i);
       const { node } = widgets[i];
+      if (output.type !== 'error' && !node.classList.contains(DECORATED)) {
+        continue; // this runs at each change of the page: most outputs are no errors and never were
+      }
+      node.classList.add(DECORATED);
       const error = output.type === 'error' ? (output.toJSON() as unknown as ErrorOutput) : null;
       node.classList.toggle('fmnb-isShownAbove', error !== null && i > 0 && isShownAbove(error));
       const bar = node.querySelector(`:scope > .${BUTTONS_CLASS}`);
@@ -44,7 +50,10 @@ export function addErrorHelp(tracker: INotebookTracker, kernels: Kernels, action
         node.append(errorButtons(buttons, trans));
       }
     }
-    for (const box of connected ? cell.outputArea.node.querySelectorAll<HTMLElement>(FAILED_ANSWER) : []) {
+  };
+
+  const addToAnswers = (panel: NotebookPanel) => {
+    for (const box of panel.content.node.querySelectorAll<HTMLElement>(FAILED_ANSWER)) {
       const provider = keyProvider(box.textContent ?? '');
       if (provider && !box.closest('.fm-box')) {
         box.classList.add('fmnb-hasButtons');

@@ -8,6 +8,7 @@
 import type { CodeCell } from '@jupyterlab/cells';
 import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { Kernel } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 import { insertBelowInput } from '../belowInput';
@@ -16,10 +17,15 @@ import { fold, type Run } from '../fold';
 import { progressText } from '../views/runs';
 
 const open = new WeakMap<CodeCell, Widget>(); // one at a time for each cell
+const MOMENT = 1500; // ms
+const asking = new WeakSet<CodeCell>();
 
 type Parts = { kernels: Kernels; languages: IEditorLanguageRegistry | null; trans: TranslationBundle };
 
 export async function fixCell(panel: NotebookPanel, cell: CodeCell, { kernels, languages, trans }: Parts): Promise<void> {
+  if (asking.has(cell)) {
+    return; // a second click
+  }
   const kernel = panel.sessionContext.session?.kernel;
   const { id } = cell.model;
   const form = new FixForm(trans);
@@ -27,8 +33,12 @@ export async function fixCell(panel: NotebookPanel, cell: CodeCell, { kernels, l
   if (!kernel) {
     return form.say(trans.__('This notebook has no kernel.'));
   }
-  if (kernel.status !== 'idle') {
+  form.say(trans.__('Waiting for the kernel…'));
+  if (!(await becomesIdle(kernel))) {
     return form.say(trans.__('The kernel is busy. Press Fix again when it is idle.'));
+  }
+  if (form.isDisposed) {
+    return; // closed, or a second click
   }
 
   let runId = '';
@@ -46,6 +56,7 @@ export async function fixCell(panel: NotebookPanel, cell: CodeCell, { kernels, l
     }
   };
   form.wait(trans.__('Asking this notebook’s model…'), () => void kernels.stop(kernel.id, runId ? [runId] : []));
+  asking.add(cell);
   kernels.fix.connect(onFix);
   kernels.event.connect(onEvent);
   try {
@@ -64,9 +75,25 @@ export async function fixCell(panel: NotebookPanel, cell: CodeCell, { kernels, l
   } catch {
     form.isDisposed || form.fail(trans.__('The kernel was restarted. Run the cell again, and then Fix.'));
   } finally {
+    asking.delete(cell);
     kernels.fix.disconnect(onFix);
     kernels.event.disconnect(onEvent);
   }
+}
+
+/** Whether a kernel is idle, or will be within a moment: messages of the page make it busy for some milliseconds. */
+function becomesIdle(kernel: Kernel.IKernelConnection): Promise<boolean> {
+  return new Promise(resolve => {
+    const end = (idle: boolean) => {
+      clearTimeout(timer);
+      kernel.statusChanged.disconnect(check);
+      resolve(idle);
+    };
+    const check = () => kernel.status === 'idle' && end(true);
+    const timer = setTimeout(() => end(false), MOMENT);
+    kernel.statusChanged.connect(check);
+    check();
+  });
 }
 
 async function propose(cell: CodeCell, { source = '', code = '', model = '' }: FixMessage, form: FixForm, languages: IEditorLanguageRegistry | null, trans: TranslationBundle): Promise<void> {
