@@ -15,6 +15,7 @@ Which effects model text may have on the page is decided here.
 - `sources`: citations and retrieved sources below an answer
 - `diff`: two texts compared word by word
 - `html`: model text as HTML that cannot run anything
+- `look`: the CSS that widgets, panels and reports share
 - `math`: TeX inside Markdown
 - `forged_footer`: model text for plain output: terminal escapes, lines that imitate our footer
 - `static_output`: final output only, where a program runs the notebook

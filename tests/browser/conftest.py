@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import secrets
 import signal
@@ -364,3 +365,14 @@ def notebook(page, lab, request):
     yield make
     for nb in opened:
         page.evaluate(CLOSE, nb.file.name)
+
+
+def choose_from_menu(group: Locator, *items: str) -> None:
+    """Choose entries of a widget's menu, one after the other; the menu is closed at the end."""
+    for item in items:
+        button = group.locator("button[aria-haspopup=menu]")
+        if button.get_attribute("aria-expanded") != "true":
+            button.click()
+        group.locator("[role^=menuitem]").filter(has_text=re.compile(rf"^{re.escape(item)}\w?$")).first.click()
+    if group.locator("button[aria-haspopup=menu][aria-expanded=true]").count():
+        group.page.keyboard.press("Escape")

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import CLOSE, OPEN, Notebook, change_theme, new_page, open_at, settle, write
+from tests.browser.conftest import CLOSE, OPEN, Notebook, change_theme, choose_from_menu, new_page, open_at, settle, write
 from tests.browser.test_axe import CHECK, CONTRAST
 from tests.browser.test_axe import axe as axe
 from tests.browser.test_hostile import ODD, _arm
@@ -112,12 +112,12 @@ def test_keys_vote_only_while_the_grid_has_the_focus_and_never_reach_the_noteboo
         nb.page.keyboard.press(key)
     settle(nb.page)
     assert nb.sources() == before and group.locator(".fm-panel").is_hidden()
-    group.get_by_label("keyboard shortcuts").uncheck()
+    choose_from_menu(group, "Keyboard shortcuts")
     group.focus()
     nb.page.keyboard.press("2")
     settle(nb.page)
     assert group.is_visible()
-    group.get_by_label("keyboard shortcuts").check()
+    choose_from_menu(group, "Keyboard shortcuts")
     group.focus()
     nb.page.keyboard.press("2")
     nb.cell(1).get_by_text("You preferred echo:think over echo:").wait_for()
@@ -147,7 +147,7 @@ def test_answers_are_compared_word_by_word_and_scroll_as_one(notebook):
     nb = notebook("import fmnb as fm\nc = fm.compare('', ['echo:'], prompts=['one two three ' * 400, 'one 2 three ' * 400])", "c.widget()")
     nb.run(1, 2)
     group = nb.cell(2).locator(".fmnb-w")
-    group.get_by_role("button", name="Differences").click()
+    choose_from_menu(group, "Differences")
     group.locator("ins").first.wait_for()
     assert group.locator("del").first.evaluate("e => getComputedStyle(e).textDecorationLine") == "line-through"
     group.get_by_label("Compare with").select_option("1")
@@ -163,23 +163,22 @@ def test_an_answer_is_edited_starred_copied_and_gone_on_with(notebook):
     nb = notebook("%%fm echo: echo:think -o c\nhello", "print(sorted((s.kind, s.value) for s in c.votes))")
     nb.run(1)
     group = nb.cell(1).locator(".fmnb-w")
-    group.get_by_label("Selected answer").select_option("1")
-    group.get_by_role("button", name="Star").click()
-    group.get_by_role("button", name="Starred").wait_for()
-    group.get_by_role("button", name="Edit").click()
+    choose_from_menu(group, "echo:think", "Star")
+    group.get_by_text("★ echo:think").wait_for()
+    choose_from_menu(group, "Edit")
     group.get_by_role("textbox", name="Edited answer").fill("hello, edited")
     group.get_by_role("button", name="Save the edit").click()
     nb.outputs(1).first.get_by_text("hello, edited").wait_for()
-    group.get_by_role("button", name="Continue as a chat").click()
+    choose_from_menu(group, "Continue as a chat")
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 4")
     assert nb.sources()[2] == "%%fm --chat chat1\n"
-    group.get_by_role("button", name="Prompt as a cell").click()
+    choose_from_menu(group, "Prompt as a cell")
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 5")
     assert nb.sources()[2] == "%%fm echo:think\nhello"
-    group.get_by_role("button", name="Insert as a cell").click()
+    choose_from_menu(group, "Insert as a cell")
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.content.widgets.length === 6")
     assert nb.sources()[2] == "hello" and nb.cell(2).evaluate("e => e.classList.contains('jp-MarkdownCell')")
-    group.get_by_role("button", name="Use this model").click()
+    choose_from_menu(group, "Use this model")
     nb.page.wait_for_function("() => window.jupyterapp.shell.currentWidget.model.getMetadata('fmnb')?.model === 'echo:think'")
     nb.run(5)
     assert nb.text(5) == "[('edit', 'hello, edited'), ('star', True)]\n" or "hello, edited" in nb.text(5)
@@ -272,7 +271,7 @@ def test_it_works_in_notebook_7_too(browser, lab):
 def test_axe_finds_nothing_serious_in_the_grid_and_in_its_plain_html(notebook, axe):
     nb = notebook("%%fm echo: echo:fail=cut --vary temperature=0,1 -o c\nhello **there**", "c.widget()", "c")
     nb.run(1, 2, 3)
-    nb.cell(2).get_by_role("button", name="Differences").click()
+    choose_from_menu(nb.cell(2), "Differences")
     nb.cell(2).locator(".fm-view").first.wait_for()
     nb.page.evaluate(axe)
     try:
@@ -362,3 +361,26 @@ def test_the_same_button_again_retracts_the_vote_and_a_failed_answer_has_none(no
     expect(tie).to_have_attribute("aria-pressed", "false")
     nb.run(2)
     assert nb.text(2).strip() == "None"
+
+
+def test_a_comparison_shows_the_vote_and_one_menu(notebook):
+    nb = notebook("%%fm echo: echo:think\nhello")
+    nb.run(1)
+    group = nb.cell(1).locator(".fmnb-w")
+    visible = group.locator("button:visible")
+    expect(visible).to_have_count(5)  # two names, Tie, Both bad, More
+    more = group.get_by_role("button", name="More")
+    more.focus()
+    nb.page.keyboard.press("ArrowDown")
+    menu = group.get_by_role("menu")
+    expect(menu).to_be_visible()
+    expect(menu.locator("[role^=menuitem]").first).to_be_focused()
+    box, view = menu.bounding_box(), nb.page.viewport_size
+    assert box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= view["width"] and box["y"] + box["height"] <= view["height"]
+    nb.page.keyboard.press("End")
+    nb.page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(more).to_be_focused()
+    more.click()
+    nb.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
+    expect(menu).to_be_hidden()

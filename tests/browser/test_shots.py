@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Notebook, new_page, open_at, write
+from tests.browser.conftest import Notebook, choose_from_menu, new_page, open_at, write
 from tests.browser.test_images import MAKER
 
 FOLDER = os.environ.get("FMNB_SHOTS", "")
@@ -149,7 +149,7 @@ def test_shots_of_the_comparison_grid(browser, lab):
             nb.cell(i).locator(".fmnb-w button").first.wait_for()
         nb.cell(3).get_by_role("button", name="echo:think").click()
         nb.cell(3).get_by_text("You preferred").wait_for()
-        nb.cell(6).get_by_role("button", name="Differences").click()
+        choose_from_menu(nb.cell(6), "Differences")
         nb.start(1)
         nb.cell(1).locator(".fm-stream").get_by_text("The median is the").first.wait_for()
         for theme in ("light", "dark"):

@@ -48,7 +48,9 @@ def test_names_that_begin_alike_can_be_told_apart(narrow):
     expect(rows.first).to_contain_text("gpt-oss")
     split = panel.locator(".fmnb-mod-split")
     expect(split.first).to_be_visible()
-    tails = split.evaluate_all("names => names.map(n => [n.title, n.lastChild.textContent, n.lastChild.scrollWidth <= n.lastChild.clientWidth + 1])")
+    tails = split.evaluate_all(
+        "names => names.map(n => [n.title, n.lastChild.textContent, n.lastChild.scrollWidth <= n.lastChild.clientWidth + 1])"
+    )
     assert tails and all(title.endswith(tail) and whole for title, tail, whole in tails), tails
     panel.get_by_role("searchbox").fill("")
 

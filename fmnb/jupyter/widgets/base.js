@@ -104,3 +104,66 @@ async function copyText(text) {
     return done;
   }
 }
+
+/**
+ * A button that opens a menu, in the browser's top layer, so that no output area clips it. `items()` is called with
+ * each opening: { label, act, checked, disabled, title, key }, a text as heading, or null for a line. An item with
+ * `checked` (true or false) stays open. Where the browser has no popovers, the menu opens in place.
+ */
+function menuButton(label, name, items) {
+  const button = h("button", { "aria-haspopup": "menu", "aria-expanded": "false", title: name }, label, h("span", { "aria-hidden": "true" }, " ▾"));
+  const list = h("div.fm-menu", { role: "menu", "aria-label": name, popover: "manual" });
+  const layered = "showPopover" in list;
+  list.hidden = !layered;
+  const entries = () => [...list.querySelectorAll("[role^=menuitem]:not(:disabled)")];
+  const isOpen = () => button.getAttribute("aria-expanded") === "true";
+  const outside = e => !list.contains(e.target) && !button.contains(e.target) && close(false);
+  const moved = e => !list.contains(e.target) && close(false);
+  const close = (focus = true) => {
+    if (!isOpen()) return;
+    button.setAttribute("aria-expanded", "false");
+    layered ? list.hidePopover() : (list.hidden = true);
+    document.removeEventListener("pointerdown", outside, true);
+    document.removeEventListener("scroll", moved, true);
+    focus && button.focus();
+  };
+  const draw = () => {
+    const at = entries().indexOf(document.activeElement);
+    list.replaceChildren(...items().filter(item => item !== false).map(item => {
+      if (item === null) return h("hr", { role: "separator" });
+      if (typeof item === "string") return h("div.fm-label", { role: "presentation" }, item);
+      const role = item.checked === undefined ? "menuitem" : "menuitemcheckbox";
+      const act = () => (item.checked === undefined ? (close(), item.act()) : (item.act(), draw()));
+      return h("button", { role, tabindex: "-1", title: item.title, disabled: item.disabled, "aria-checked": item.checked === undefined ? undefined : String(item.checked), onclick: act },
+        item.label, item.key && h("kbd", { "aria-hidden": "true" }, item.key));
+    }));
+    at >= 0 && (entries()[at] ?? entries()[0])?.focus();
+  };
+  const place = () => {
+    const from = button.getBoundingClientRect(), { offsetWidth: width, offsetHeight: height } = list;
+    const below = from.bottom + height < innerHeight || from.top < height;
+    Object.assign(list.style, { position: "fixed", margin: "0", inset: "auto", left: `${Math.max(4, Math.min(from.right - width, innerWidth - width - 4))}px`,
+      top: `${below ? Math.min(from.bottom + 2, innerHeight - height - 4) : from.top - height - 2}px` });
+  };
+  const open = () => {
+    draw();
+    button.setAttribute("aria-expanded", "true");
+    layered ? (list.showPopover(), place()) : (list.hidden = false);
+    entries()[0]?.focus();
+    document.addEventListener("pointerdown", outside, true);
+    document.addEventListener("scroll", moved, true);
+  };
+  button.addEventListener("click", () => (isOpen() ? close() : open()));
+  button.addEventListener("keydown", e => e.key === "ArrowDown" && !isOpen() && (e.preventDefault(), open()));
+  list.addEventListener("keydown", e => {
+    const all = entries(), at = all.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 + all.length, Home: 0, End: all.length - 1 }[e.key];
+    if (to !== undefined) all[to % all.length]?.focus();
+    else if (e.key === "Escape") close();
+    else if (e.key === "Tab") close(false);
+    else if (e.key.length === 1 && e.key !== " ") all.find(i => i.textContent.trim().toLowerCase().startsWith(e.key.toLowerCase()))?.focus();
+    if (e.key !== "Tab" && e.key !== "Enter" && e.key !== " ") e.preventDefault();
+    e.stopPropagation();
+  });
+  return { node: h("span.fm-menu-anchor", {}, button, list), button, close, redraw: () => isOpen() && draw() };
+}

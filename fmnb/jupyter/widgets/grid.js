@@ -160,82 +160,94 @@ function drawRest({ model, el, root, announce, about }) {
     voting.hidden = !about.logged;
   };
 
-  // One answer
-  const which = h("select", { "aria-label": "Selected answer", onchange: () => ((viewState.at = Number(which.value)), drawAbout()) }, ...names.map(option));
-  which.value = String(Math.min(viewState.at, names.length - 1));
-  const star = h("button.fm-quiet", { onclick: () => send("star", { at: viewState.at, on: !starred() }) });
-  const starred = () => model.get("feedback").stars?.includes(viewState.at);
+  // Everything else is in one menu
   const editor = h("div.fm-edit", { hidden: true });
-  const edit = h("button.fm-quiet", { title: "Your text is stored as the reference for this answer", onclick: () => send("text", { at: viewState.at, why: "edit" }) }, "✎ Edit");
-  const drawAbout = () => {
-    const on = starred();
-    star.setAttribute("aria-pressed", String(Boolean(on)));
-    star.textContent = on ? "★ Starred" : "☆ Star";
-    star.hidden = edit.hidden = !about.logged;
-    edit.textContent = model.get("feedback").edits?.[viewState.at] ? "✎ Edited" : "✎ Edit";
-  };
+  const starred = at => Boolean(model.get("feedback").stars?.includes(at));
+  const star = () => send("star", { at: viewState.at, on: !starred(viewState.at) });
+  const edit = () => send("text", { at: viewState.at, why: "edit" });
   const nextSteps = [
     ["use", "Use this model", "Cells without a model name use it from now on"],
     ["chat", "Continue as a chat", "Start a conversation with this answer"],
     ["cell", "Prompt as a cell", "Insert this prompt with this model in a cell below"]
-  ].map(([what, label, title]) =>
-    h("button.fm-quiet", { title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, onclick: () => send(what, { at: viewState.at }) }, label)
-  );
-  const answerActions = h("div.fm-row", { role: "group", "aria-label": "Actions for one answer" }, which, star, edit,
-    h("button.fm-quiet", { onclick: () => send("text", { at: viewState.at, why: "copy" }) }, "Copy"),
-    h("button.fm-quiet", { title: "Insert the answer in a cell below", onclick: () => send("answer", { at: viewState.at }) }, "Insert as a cell"), ...nextSteps);
-  const showEditor = text => {
-    const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[viewState.at]}`, dir: "auto" });
-    area.value = text;
-    const at = viewState.at;
-    const end = save => {
-      save && send("edit", { at, text: area.value });
+  ];
+  const actions = () => {
+    const at = viewState.at, keyed = key => (model.get("single_keys") ? key : undefined);
+    return [
+      ...(names.length > 9 ? [`Answer: ${names[at]}`] : ["Answer", ...names.map((name, i) => ({ label: name, checked: i === at, act: () => choose(i) }))]),
+      null,
+      about.logged && { label: starred(at) ? "Starred" : "Star", checked: starred(at), act: star, key: keyed("s") },
+      about.logged && { label: model.get("feedback").edits?.[at] ? "Edit again" : "Edit", title: "Your text is stored as the reference for this answer", act: edit, key: keyed("e") },
+      { label: "Copy", act: () => send("text", { at, why: "copy" }) },
+      { label: "Insert as a cell", title: "Insert the answer in a cell below", act: () => send("answer", { at }) },
+      ...nextSteps.map(([what, label, title]) => ({ label, title: about.hidden ? "Vote first: the name is hidden" : title, disabled: about.hidden, act: () => send(what, { at }) })),
+      null,
+      "Show answers",
+      ...VIEWS.filter(([view]) => view !== "data" || about.data).map(([view, label]) => ({ label, checked: viewState.view === view, act: () => showView(viewState.view === view ? "" : view), key: view === "diff" ? keyed("d") : undefined })),
+      { label: "Scroll together", checked: viewState.together, act: () => (viewState.together = !viewState.together) },
+      null,
+      about.logged && { label: model.get("feedback").comment ? "Edit the comment" : "Comment", act: showComment },
+      { label: "Keyboard shortcuts", checked: model.get("single_keys"), title: "1 to 9, 0, b: vote; s: star; e: edit; d: differences; Esc: close. Only while this widget has the focus.",
+        act: () => (model.set("single_keys", !model.get("single_keys")), send("keys", { on: model.get("single_keys") })) },
+      about.line && { label: "Close", title: "Replace with a one-line summary", act: () => send("close") }
+    ];
+  };
+  const menu = menuButton("More", "More for these answers", actions);
+  const which = h("select", { "aria-label": "Selected answer", hidden: names.length <= 9, onchange: () => choose(Number(which.value)) }, ...names.map(option));
+  const choose = at => {
+    viewState.at = at;
+    which.value = String(at);
+    menu.redraw();
+  };
+  choose(Math.min(viewState.at, names.length - 1));
+  const showField = (field, label, save) => {
+    const end = keep => {
+      keep && save(field.value);
       editor.hidden = true;
-      edit.focus();
+      menu.button.focus();
     };
-    area.addEventListener("keydown", e => {
+    field.addEventListener("keydown", e => {
       if (e.key === "Escape") end(false);
-      if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) end(true);
+      if (e.key === "Enter" && (field.tagName === "INPUT" || e.ctrlKey || e.metaKey)) end(true);
     });
-    editor.replaceChildren(area, h("div.fm-row", {}, h("button.fm-main", { onclick: () => end(true) }, "Save the edit"), h("button", { onclick: () => end(false) }, "Cancel")));
+    editor.replaceChildren(field, h("div.fm-row", {}, h("button.fm-main", { onclick: () => end(true) }, label), h("button", { onclick: () => end(false) }, "Cancel")));
     editor.hidden = false;
-    area.focus();
+    field.focus();
+  };
+  const showEditor = text => {
+    const at = viewState.at;
+    const area = h("textarea", { rows: 6, "aria-label": `Edited answer of ${names[at]}`, dir: "auto" });
+    area.value = text;
+    showField(area, "Save the edit", value => send("edit", { at, text: value }));
+  };
+  const showComment = () => {
+    const comment = h("input", { type: "text", size: 40, "aria-label": "Comment on the comparison", dir: "auto" });
+    comment.value = model.get("feedback").comment ?? "";
+    showField(comment, "Save the comment", value => (send("comment", { text: value }), announce("Comment saved")));
+  };
+  const notes = h("p.fm-note", {});
+  const drawNotes = () => {
+    const { stars = [], edits = {}, comment = "" } = model.get("feedback");
+    const list = about.logged ? [...stars.map(at => `★ ${names[at]}`), ...Object.keys(edits).map(at => `✎ ${names[at]}`), comment && `“${comment}”`] : [];
+    notes.textContent = list.filter(Boolean).join(" · ");
+    notes.hidden = !notes.textContent;
+    menu.redraw();
   };
 
   // Views
   const panel = openPanel({ model, about, names, viewState });
-  const viewButtons = VIEWS.filter(([view]) => view !== "data" || about.data).map(([view, label]) => {
-    const b = h("button.fm-quiet", { onclick: () => showView(viewState.view === view ? "" : view) }, label);
-    b.dataset.view = view;
-    return b;
-  });
   const base = h("select", { "aria-label": "Compare with", onchange: () => ((viewState.base = Number(base.value)), showView("diff")) }, ...names.map(option));
   base.value = String(Math.min(viewState.base, names.length - 1));
-  const from = h("label.fm-note", {}, "against ", base);
-  const together = h("input", { type: "checkbox", onchange: () => (viewState.together = together.checked) });
-  together.checked = viewState.together;
+  const from = h("label.fm-note", {}, "differences from ", base);
   const showView = view => {
     viewState.view = view;
-    viewButtons.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.view === view)));
     from.hidden = view !== "diff";
+    menu.redraw();
     panel.show(view);
   };
-  const comment = h("input", { type: "text", size: 24, placeholder: "Comment", "aria-label": "Comment on the comparison", dir: "auto",
-    onchange: () => (send("comment", { text: comment.value }), announce("Comment saved")) });
-  const keys = h("input", { type: "checkbox", onchange: () => (model.set("single_keys", keys.checked), send("keys", { on: keys.checked })) });
-  const drawSmall = () => {
-    comment.value = model.get("feedback").comment ?? "";
-    comment.hidden = !about.logged;
-    keys.checked = model.get("single_keys");
-  };
-  const viewRow = h("div.fm-row", { role: "group", "aria-label": "Views" }, ...viewButtons, from,
-    h("label.fm-note", {}, together, "scroll together"), comment,
-    h("label.fm-note.fm-push", { title: "1 to 9, 0, b: vote; s: star; e: edit; d: differences; Esc: close. Only while this widget has the focus." }, keys, "keyboard shortcuts"),
-    about.line && h("button.fm-quiet", { onclick: () => send("close"), title: "Replace with a one-line summary" }, "Close"));
 
-  root.replaceChildren(voting, answerActions, editor, viewRow, panel.node);
+  root.replaceChildren(h("div.fm-row.fm-actions", {}, voting, which, h("span.fm-push", {}, menu.node)), notes, editor, from, panel.node);
   root.tabIndex = 0;
-  const drawFeedback = () => (drawVoting(), drawAbout(), drawSmall());
+  const drawFeedback = () => (drawVoting(), drawNotes());
   drawFeedback();
   showView(viewState.view);
 
@@ -244,7 +256,7 @@ function drawRest({ model, el, root, announce, about }) {
     if (!model.get("single_keys") && e.key !== "Escape") return;
     const key = e.key.toLowerCase();
     const answered = voters().filter(([c]) => !c.failed).length;
-    const acts = { 0: () => answered > 1 && vote("tie"), b: () => answered && vote("bad"), s: () => star.click(), e: () => edit.click(), d: () => showView(viewState.view === "diff" ? "" : "diff"),
+    const acts = { 0: () => answered > 1 && vote("tie"), b: () => answered && vote("bad"), s: star, e: edit, d: () => showView(viewState.view === "diff" ? "" : "diff"),
       escape: () => (viewState.view && about.panel !== viewState.view ? showView(about.panel) : about.line && send("close")) };
     const nth = /^[1-9]$/.test(key) ? voters()[Number(key) - 1] : undefined;
     const act = nth ? () => nth[0].failed || vote(nth[1]) : acts[key];
@@ -278,6 +290,7 @@ function drawRest({ model, el, root, announce, about }) {
     model.off("change:feedback", drawFeedback);
     model.off("change:single_keys", drawFeedback);
     unlink();
+    menu.close(false);
   };
 }
 
