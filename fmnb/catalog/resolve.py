@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """A resolved model. `requested_model` is the name as typed, `name` the full name for cache and tape."""
+    """A resolved model.
+
+    `requested_model` is the name as typed, or the short name of known weights; `name` is the full
+    name for cache and tape.
+    """
 
     requested_model: str
     name: str
@@ -128,7 +132,7 @@ def _full(asked: str, name: str) -> Target:
     if provider in ENGINES:
         return _weights(asked, source_of(rest), provider)
     if provider in SCHEMES:
-        return _weights(asked, name, "")
+        return _weights(_weights_module().display_name(name) if asked == name else asked, name, "")
     check_allowed("providers", provider)
     if provider == "echo":
         check_allowed("models", name)

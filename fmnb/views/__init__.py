@@ -6,7 +6,8 @@ Which effects model text may have on the page is decided here.
 - `live`: an answer in a notebook while it streams, updated in place
 - `text`: an answer in a terminal
 - `bundle`: a complete answer as a MIME bundle: HTML, Markdown, text, provenance
-- `footer`: formats the line under an answer: model, host, time, tokens, cost; tokens are counted in `providers/wire`, `providers/answer_cost` and the engines
+- `footer`: formats the line under an answer (model, host, time, tokens, cost) and the details behind it; tokens are counted in `providers/wire`, `providers/answer_cost` and the engines
+- `model_name`: the short name of a model, and the full one
 - `comparison`: answers side by side as static HTML
 - `batch`: a batch while it runs: progress bar, first rows, summary
 - `batch_preview`: the first rows of a batch as a table

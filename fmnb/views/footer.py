@@ -1,4 +1,4 @@
-"""The line under an answer: model, host, time, tokens, cost.
+"""The line under an answer: model, host, time, tokens, cost; everything else on a click.
 
 As text and as HTML. Unknown values are named, never shown as zero. Model text cannot produce the
 HTML (Markdown has no footer element), and in plain text a line that imitates the footer is marked.
@@ -11,58 +11,76 @@ from ..core.response import Response
 from ..core.types import Usage
 from .forged_footer import escape_terminal as escape_terminal
 from .html import MUTED
+from .model_name import answer_name, full_name
 
 FOOTER_PREFIX = "— fmnb · "
 LOCAL = "local"
+_TRUNCATED = {
+    "length": "truncated at max_tokens",
+    "loop": "truncated where it repeated itself",
+    "content_filter": "truncated by the service's filter",
+}
+_WARNINGS = ("not applied", "stale", "truncated ")
 
 
 def footer_items(response: Response) -> list[str]:
-    """The parts of the line, in order."""
+    """The parts of the line: short name, host, time, tokens, cost, then only what limits the answer."""
     r = response
-    asked_nobody = r.request is None and not r.text and r.usage == Usage()  # a download: no answer and no cost
-    items = [_model_name(r)]
+    asked_nobody = _is_download(r)
+    items = [answer_name(r)]
     if r.host and not asked_nobody:
         items.append(r.host)
     if r.source and r.source != "live":
         items.append(r.source)
-    if r.finish_reason == "length":
-        items.append("truncated at max_tokens")
-    elif r.finish_reason == "loop":
-        items.append("truncated where it repeated itself")
-    elif r.finish_reason == "content_filter":
-        items.append("truncated by the service's filter")
-    if r.extra.get("base") is True:
-        items.append("base model: completes text")
-    if r.seconds is not None:
-        whole = len(r.media) == 1 and not r.text  # an image is not streamed
-        told = r.first_token_seconds is not None and r.seconds >= 0.1 and not whole
-        first = f", first {seconds(r.first_token_seconds)}" if told else ""
-        items.append(seconds(r.seconds) + first)
-    items += _image_items(r)
+    elif r.seconds is not None:  # a stored answer took its time before
+        items.append(seconds(r.seconds))
     if tokens := _tokens(r):
         items.append(tokens)
-    rate = r.extra.get("tokens_per_second")
-    if isinstance(rate, (int, float)) and rate > 0:
-        items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
     unpaid = r.error is not None and r.usage.cost is None and r.host != LOCAL
     not_billed = r.error is not None and r.error.get("billed") is False and r.usage.cost is None  # shown above; a price would contradict it
     if not asked_nobody and not not_billed:
         items.append("billed: unknown" if unpaid and r.error is not None and r.error.get("billed") is None else cost(r))
+    if truncated := _TRUNCATED.get(r.finish_reason):
+        items.append(truncated)
+    if r.extra.get("base") is True:
+        items.append("base model: completes text")
     if r.not_applied:
         items.append("not applied: " + ", ".join(r.not_applied))
-    items += [_one_line(n) for n in r.notes]
+    return [one for i in items if (one := _one_line(i))]
+
+
+def footer_details(response: Response) -> list[str]:
+    """What a click shows: full name, first token, speed, tokens of each kind, image, notes, run."""
+    r = response
+    live = r.source in ("", "live")
+    items = [f"model: {full}"] if (full := full_name(r)) else []
+    whole = len(r.media) == 1 and not r.text  # an image is not streamed
+    if live and r.first_token_seconds is not None and r.seconds is not None and r.seconds >= 0.1 and not whole:
+        items.append(f"first token after {seconds(r.first_token_seconds)}")
+    rate = r.extra.get("tokens_per_second")
+    if live and isinstance(rate, (int, float)) and rate > 0:
+        items.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
+    if live and r.extra.get("busy"):
+        items.append(str(r.extra["busy"]))
+    if r.usage.cached_tokens:
+        items.append(f"{_count(r.usage.cached_tokens)} of the prompt cached by the service")
+    if r.usage.reasoning_tokens:
+        items.append(f"{_count(r.usage.reasoning_tokens)} of the answer are reasoning")
+    items += [*_image_items(r), *r.notes]
     if r.run:
         items.append(f"run {r.run}")
-    return [_one_line(i) for i in items if i]
+    return [one for i in items if (one := _one_line(i))]
 
 
 def footer_text(response: Response) -> str:
-    """The line as plain text.
+    """The line as plain text, where nothing can be clicked: with notes and the run.
 
     >>> footer_text(Response("hi", model="echo:", host="local", seconds=1.24, run="r1"))
     '— fmnb · echo: · local · 1.2 s · free · run r1'
     """
-    return FOOTER_PREFIX + " · ".join(footer_items(response))
+    r = response
+    more = [*_image_items(r), *r.notes, *([f"run {r.run}"] if r.run else [])]
+    return FOOTER_PREFIX + " · ".join([*footer_items(r), *filter(None, map(_one_line, more))])
 
 
 def anonymous_footer_text(response: Response) -> str:
@@ -77,17 +95,35 @@ def anonymous_footer_text(response: Response) -> str:
 
 
 def footer_html(response: Response, blind: bool = False) -> str:
-    """The line as HTML: small, muted, wraps between its parts."""
-    items = [f"run {response.run}"] if blind else footer_items(response)
-    spans = [f'<span style="white-space:nowrap;font-weight:600">{inert(items[0])}</span>']
-    for item in items[1:]:
+    """The line as HTML: small, muted; a click on it shows the details."""
+    if blind:
+        return f"{_OPEN}{_name(f'run {response.run}')}</footer>\n"
+    first, *items = footer_items(response)
+    if n := len(response.notes):
+        items.append(f"{n:,} note{'' if n == 1 else 's'}")
+    spans = [_name(first)]
+    for item in items:
         wrap = "normal" if len(item) > 40 else "nowrap"
-        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(("not applied", "stale", "truncated ")) else ""
+        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(_WARNINGS) else ""
         spans.append(f'<span style="white-space:{wrap}{strong}">{inert(item)}</span>')
+    line = " · ".join(spans)
+    rows = "".join(f'<div style="overflow-wrap:anywhere">{inert(d)}</div>\n' for d in footer_details(response))
+    if not rows:
+        return f"{_OPEN}{line}</footer>\n"
     return (
-        f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
-        f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">' + " · ".join(spans) + "</footer>\n"
+        f'{_OPEN}<details style="margin:0"><summary style="cursor:pointer" title="More about this answer">{line}</summary>\n'
+        f'<div style="padding:.1em 0 .2em 1.2em">{rows}</div></details></footer>\n'
     )
+
+
+_OPEN = (
+    '<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
+    f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">'
+)
+
+
+def _name(text: str) -> str:
+    return f'<span style="white-space:nowrap;font-weight:600">{inert(_one_line(text))}</span>'
 
 
 def seconds(value: float | None) -> str:
@@ -142,35 +178,22 @@ def cost(response: Response) -> str:
     return "free" if response.host == LOCAL else "price unknown"
 
 
-def _model_name(r: Response) -> str:
-    if title := _one_line(str(r.extra.get("title") or "")):  # local weights have a title
-        return f"{title} ({r.requested_model})" if r.requested_model else title
-    model = r.model or r.requested_model or "unknown model"
-    if model.startswith("object:"):  # a custom model only has its variable name
-        return model.removeprefix("object:")
-    if model.startswith("/"):  # some servers report a file path
-        model = model.rpartition("/")[2]
-    if (
-        r.requested_model
-        and r.requested_model != model
-        and not r.requested_model.endswith(f":{model}")
-        and r.requested_model != f"{model}:"
-    ):
-        return f"{model} (requested: {r.requested_model})"
-    return r.requested_model or model
+def _is_download(r: Response) -> bool:
+    """Whether nobody was asked: a download has no answer and no cost."""
+    return r.request is None and not r.text and r.usage == Usage()
 
 
 def _tokens(r: Response) -> str:
     u = r.usage
     if u.input_tokens is None and u.output_tokens is None:
         return ""
-    into = "?" if u.input_tokens is None else f"{u.input_tokens:,}"
-    if u.cached_tokens:
-        into += f" ({u.cached_tokens:,} cached)"
+    into = "? tokens" if u.input_tokens is None else _count(u.input_tokens)
     out = "?" if u.output_tokens is None else f"{u.output_tokens:,}"
-    if u.reasoning_tokens:
-        out += f" ({u.reasoning_tokens:,} reasoning)"
-    return f"{'about ' if u.estimated else ''}{into} tokens in, {out} out"
+    return f"{'about ' if u.estimated else ''}{into} in, {out} out"
+
+
+def _count(tokens: int) -> str:
+    return f"{tokens:,} token{'' if tokens == 1 else 's'}"
 
 
 def _image_items(r: Response) -> list[str]:

@@ -3,7 +3,7 @@
  *
  * Nothing is stored in the notebook: the buttons are added to the footer of an answer when it
  * is displayed (a saved answer is plain HTML), and only if a kernel with fmnb is connected. The
- * run id is at the end of the footer, which model text cannot forge.
+ * run id is at the end of the footer's details, which model text cannot forge.
  */
 
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
@@ -26,7 +26,7 @@ export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, 
       return;
     }
     for (const footer of panel.content.node.querySelectorAll(FOOTER)) {
-      const run = /\brun ([0-9a-z]{14,16})$/.exec(footer.textContent ?? '')?.[1];
+      const run = /\brun ([0-9a-z]{14,16})\s*$/.exec(footer.textContent ?? '')?.[1];
       if (run && !footer.closest('.fm-box') && !failed(footer)) {
         footer.classList.add('fmnb-hasFeedback');
         footer.append(buttons(run, panel));

