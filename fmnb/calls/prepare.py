@@ -61,8 +61,6 @@ def target_for(model: Any = None, values: Mapping[str, Any] | None = None) -> Ta
     """The target of a name, a Model or a custom model; None is the default model."""
     if model is None or (isinstance(model, str) and not model):
         model, _ = default_model()
-        if not model:
-            return resolve("embedded", values)
     if isinstance(model, str) and model.startswith(NOT_A_NAME):
         raise SettingsError(
             "What this notebook names as its model is not a model's name",

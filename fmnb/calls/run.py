@@ -78,7 +78,7 @@ def set_results(prepared: Sequence[PreparedCall], builders: Mapping[str, Respons
         if isinstance(p.error, (FmnbError, Interrupted)):
             p.error.response = response
             p.error.run = p.call.run
-    if prepared:
+    if prepared and prepared[0].call.kind == "call":
         session.last = prepared[0]
     for error in errors.values():
         if not isinstance(error, (FmnbError, Interrupted)):

@@ -98,13 +98,15 @@ class Session:
 
 
 session = current(Session)
+BUILT_IN = "embedded"  # the model that comes with fmnb
 
 
 def default_model() -> tuple[str, str]:
-    """The model of cells that name none, and its source; ("", "") if there is none.
+    """The model of cells that name none, and where that choice comes from.
 
     `%fm use` and the notebook's choice, the later of the two > environment > project >
-    user > administrator's default. The notebook's choice counts from its first cell on.
+    user > administrator's default > the model that comes with fmnb. The notebook's choice counts
+    from its first cell on.
     """
     session.find_notebook_model()
     if session.model_choices:
@@ -115,4 +117,4 @@ def default_model() -> tuple[str, str]:
     s = settings()
     if model := s.get("default.model", ""):
         return str(model), f"{s.origin_of('default.model')} fmnb.toml"
-    return "", ""
+    return BUILT_IN, "built in"

@@ -108,13 +108,16 @@ def loaded_models() -> list[LoadedModel]:
     return [r.state() for r in sorted(entries, key=lambda r: -r.last_used)]
 
 
-def unload(which: str | Path | None = None) -> list[LoadedModel]:
+def unload(which: str | Path | None = None, engine: str = "") -> list[LoadedModel]:
     """Unload a model by name or path, or all models; returns the unloaded ones.
+
+    Weights can be in memory several times, such as for cells and for rows; `engine` names one.
 
     Raises UsageError if no model of that name is loaded, or if it is in use.
     """
     with _entries_lock:
         entries = [r for r in _entries.values() if r.model is not None]
+    entries = [r for r in entries if engine in ("", r.engine)]
     selected = [r for r in entries if which is None or str(which) in (r.name, str(r.path)) or Path(which).expanduser().resolve() == r.path]
     if which is not None and not selected:
         names = ", ".join(r.name for r in entries)

@@ -95,8 +95,10 @@ def search(
     if kind:
         where.append("kind = ?")
         values.append(kind)
-    elif not query.strip():
-        where.append("kind != 'row'")  # rows of a batch are only found by a search for words
+    else:
+        where.append("kind != 'check'")  # nobody asked it
+        if not query.strip():
+            where.append("kind != 'row'")  # rows of a batch are only found by a search for words
     if since is not None:
         where.append("started >= ?")
         values.append(since)
@@ -175,9 +177,9 @@ def recent_seconds(asked: str) -> list[float]:
 
 
 def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
-    """Calls, tokens and cost since a time, or of one notebook; `unknown` counts calls of unknown cost."""
+    """Calls, tokens and cost since a time or of a notebook; `unknown`: hosted calls of unknown cost."""
     unbilled = "json_valid(error) AND json_extract(error, '$.billed') = 0"  # refused calls that are not billed
-    where = ["kind IN ('call', 'row')", "source = 'live'"]  # replayed and cached answers cost nothing
+    where = ["kind IN ('call', 'row', 'check')", "source = 'live'"]  # replayed and cached answers cost nothing
     values: list[Any] = []
     if since is not None:
         where.append("started >= ?")
@@ -187,7 +189,7 @@ def totals(*, since: float | None = None, notebook: str = "") -> dict[str, Any]:
         values.append(notebook)
     (row,) = log_database().rows(
         "SELECT COUNT(*) calls, TOTAL(input_tokens) input_tokens, TOTAL(output_tokens) output_tokens, TOTAL(cost) cost,"
-        f" SUM(cost IS NULL AND NOT COALESCE({unbilled}, 0)) unknown FROM runs WHERE {' AND '.join(where)}",
+        f" SUM(cost IS NULL AND COALESCE(place, '') != 'local' AND NOT COALESCE({unbilled}, 0)) unknown FROM runs WHERE {' AND '.join(where)}",
         tuple(values),
     )
     return {k: (float(row[k] or 0) if k == "cost" else int(row[k] or 0)) for k in row.keys()}

@@ -104,8 +104,10 @@ def _where(f: Filter) -> tuple[str, tuple[Any, ...]]:
     if f.kind:
         where.append("kind = ?")
         values.append(f.kind)
-    elif not f.query.strip():
-        where.append("kind != 'row'")  # rows of a batch are only found by a search for words
+    else:
+        where.append("kind != 'check'")  # nobody asked it
+        if not f.query.strip():
+            where.append("kind != 'row'")  # rows of a batch are only found by a search for words
     if not f.query.strip() and f.kind in ("", "compare") and not f.vote:
         where.append(_BELOW)
     if f.vote:

@@ -7,17 +7,17 @@ import { ReactWidget, ToolbarButtonComponent, UseSignal } from '@jupyterlab/ui-c
 import React from 'react';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
+import { shortName } from './modelNames';
 
 type Props = { model: SidebarModel; trans: TranslationBundle; pick: () => void };
 
-/** A short label: the name without its provider, and a warning sign if the model cannot be used. */
+/** A short label: the model's short name, and a warning sign if the model cannot be used. */
 function summary(model: SidebarModel, trans: TranslationBundle, panel: NotebookPanel | null): { text: string; title: string } {
   const { model: name, by, invalidReason, hint } = model.currentModel(panel);
-  const short = name.includes(':') ? name.slice(name.indexOf(':') + 1).split('/').pop() || name : name;
   const problem = invalidReason || hint;
-  const tooltip = name ? trans.__('Model: %1 (%2)', name, by) : trans.__('No model is chosen');
+  const tooltip = trans.__('Model: %1 (%2)', name, by);
   return {
-    text: `${short || trans.__('model')}${problem ? ' ⚠' : ''}`,
+    text: `${shortName(name)}${problem ? ' ⚠' : ''}`,
     title: `${tooltip}${problem ? `\n${problem}` : ''}\n${trans.__('Click to choose.')}`
   };
 }

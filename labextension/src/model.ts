@@ -15,8 +15,8 @@ import { ServerExtensionMissing, toErrorInfo, type Api } from './api';
 import { Catalog } from './catalog';
 import { SidebarData } from './sidebarData';
 import { fold, isActive, markLost, type Run } from './fold';
-import type { Kernels, FmnbKernel, StopResult } from './kernels';
-import { availabilityOf, shellQuoted, type Availability } from './modelNames';
+import type { Kernels, FmnbKernel, Loaded, StopResult } from './kernels';
+import { availabilityOf, type Availability } from './modelNames';
 import { notebookModel, setNotebookModel, type Notebooks } from './notebooks';
 import { PROTOCOL, type About, type ErrorBody, type Event } from './types';
 
@@ -24,6 +24,9 @@ const STALE_AFTER = 60_000; // ms after which the catalog is fetched again when 
 const MAX_ENDED_RUNS = 200; // ended runs to keep
 const SILENCE_TIMEOUT = 45_000; // ms without data after which a connection counts as broken; the server sends a keep-alive every 15 s
 const SETTLE_TIME = 2000; // ms within which the server reports all running downloads
+
+const BUILT_IN = 'embedded'; // answers where nothing is chosen; same as in fmnb/calls/session.py
+export const BUILT_IN_BY = 'built in';
 
 /** The model that a cell without a model name uses, where the choice comes from, and the next step if it cannot answer yet. */
 export interface CurrentModel extends Availability {
@@ -90,18 +93,18 @@ export class SidebarModel {
     return this.notebooks.current;
   }
 
-  /** The current model of a notebook: the kernel's, else the one in its metadata, else the default. */
+  /** The current model of a notebook: the kernel's, else the one in its metadata, else the default, else the model that comes with fmnb. */
   currentModel(panel = this.notebook): CurrentModel {
     const { model: chosen, invalidReason } = panel ? notebookModel(panel) : { model: '', invalidReason: '' };
     const kernel = this.kernels.of(panel)?.state;
-    const [model, by] = kernel?.model
+    const [model, by] = kernel?.model && kernel.by !== BUILT_IN_BY
       ? [kernel.model, kernel.by]
       : chosen
         ? [chosen, 'this notebook']
         : this.about?.default_model
           ? [this.about.default_model, 'default']
-          : ['', ''];
-    return { model, by, invalidReason, ...(model ? this.availability(model) : { hint: '', locked: false }) };
+          : [BUILT_IN, BUILT_IN_BY];
+    return { model, by, invalidReason, ...this.availability(model) };
   }
 
   /** Whether a model can be used here. The first call for a name that is not listed searches the server. */
@@ -177,12 +180,12 @@ export class SidebarModel {
 
   /** Load weights into a kernel's memory, with a call of one token in the kernel. */
   load(found: FmnbKernel, name: string): Promise<void> {
-    return this.inKernel(found, name, `__import__("fmnb").ask("Hi", ${JSON.stringify(name)}, max_tokens=1, cache=False)`);
+    return this.inKernel(found, name, `__import__("fmnb.calls.check_model", fromlist=["check_model"]).check_model(${JSON.stringify(name)})`);
   }
 
   /** Unload a model from a kernel's memory. */
-  unload(found: FmnbKernel, name: string): Promise<void> {
-    return this.inKernel(found, name, `get_ipython().run_line_magic("fm", ${JSON.stringify(`unload ${shellQuoted(name)}`)})`);
+  unload(found: FmnbKernel, { name, path, engine }: Loaded): Promise<void> {
+    return this.inKernel(found, name, `__import__("fmnb.engines.loaded", fromlist=["unload"]).unload(${JSON.stringify(path)}, ${JSON.stringify(engine)})`);
   }
 
   /** Whether a kernel loads or unloads a model for the panel, or will when its cell has ended. */

@@ -17,6 +17,21 @@ export function shellQuoted(name: string): string {
   return /^[\w@%+=:,./\[\]~^-]+$/.test(name) ? name : `'${name.replaceAll("'", `'"'"'`)}'`;
 }
 
+/** The name without its provider, folders, version and file type. Same as fmnb/views/model_name.py; a test compares the two. */
+export function shortName(name: string): string {
+  const at = name.indexOf(':');
+  const provider = at < 0 ? '' : name.slice(0, at);
+  let rest = name.slice(at + 1);
+  if (provider === 'echo' || (at >= 0 && !rest)) {
+    return name;
+  }
+  if (['hf', 'pypi', 'path'].includes(provider)) {
+    rest = rest.replace(/(==|@)[^/]*$/, '');
+  }
+  const last = (/[/\\]/.test(provider) ? name : rest).replace(/[/\\]+$/, '').split(/[/\\]/).pop()!;
+  return last.replace(/\.gguf$/, '') || name;
+}
+
 /** A cell for these models. */
 export const cellOf = (names: readonly string[], prompt = '') => `%%fm ${names.map(shellQuoted).join(' ')}\n${prompt}`;
 

@@ -222,7 +222,7 @@ def test_the_default_everywhere_is_written_and_shown(notebook, panel, page, lab)
     panel.get_by_role("button", name="echo: default").wait_for()
     assert 'model = "echo:"' in (lab.home / "fmnb.toml").read_text()
     page.evaluate("async () => { await window.jupyterapp.commands.execute('fmnb:set-default', { model: '' }); }")
-    panel.get_by_role("button", name="Choose a model").wait_for()
+    panel.get_by_role("button", name="embedded comes with fmnb").wait_for()
     assert "echo:" not in (lab.home / "fmnb.toml").read_text()
 
 

@@ -128,7 +128,7 @@ def test_other_entries_of_ours_are_no_choice(tmp_path):
     notebook["metadata"]["fmnb"] = {"other": 1}
     path.write_text(json.dumps(notebook))
     session.notebook_search = place("", "%%fm\nhi", paths=(str(path),))
-    assert default_model() == ("", "")
+    assert default_model() == ("embedded", "built in")
 
 
 def test_the_later_choice_holds(tmp_path):

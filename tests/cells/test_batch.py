@@ -110,6 +110,16 @@ def test_the_table_under_a_name_is_shown_with_nothing_in_it_that_acts(table):
     assert not set("$`\\\x1b\x07\x9b") & set(data["text/html"]) and not set("\x1b\x07\x9b") & set(data["text/plain"])
 
 
+def test_the_shown_table_leaves_out_what_is_about_the_calls(table):
+    table.ns["costs"] = pd.DataFrame({"t": ["a", "b"], "cost": [3, 4]})
+    with capture_output() as shown:
+        table("%%fm echo: echo:think --over costs -o kept\n{{ t }}")
+    head = shown.outputs[-1].data["text/plain"].split("\n")[0].split()
+    assert head == ["t", "cost", "text_echo:", "text_echo:think"], "the user's own column of that name stays"
+    assert "columns; " in shown.outputs[-1].data["text/plain"] and "about the calls" in shown.outputs[-1].data["text/plain"]
+    assert "seconds_echo:" in table.ns["kept"].columns
+
+
 def test_a_table_with_missing_values_and_arrays_is_shown_under_its_name(table):
     table.ns["odd"] = pd.DataFrame({"t": ["a", "b"], "n": pd.array([1, pd.NA], dtype="Int64"), "at": [pd.NaT, pd.NaT], "v": [[1, 2], [3]]})
     with capture_output() as shown:

@@ -148,6 +148,19 @@ def test_the_embedded_model_reads_a_frame_and_fills_a_schema(kernel):
     assert "dict" in kernel("type(found.data).__name__").value and "temp" in kernel("list(found.df.columns)").value
 
 
+def test_a_table_is_shown_once_with_its_answers_and_stays_the_value(kernel):
+    kernel("import pandas as pd\ndf = pd.DataFrame({'w': ['costs $a$ and $b$', 'x']})")
+    for name in ("", "-o kept"):
+        r = kernel(f"%%fm echo: --over df {name}\n{{{{ w }}}}")
+        assert r.status == "ok" and not r.value
+        shown = r.displays[-1]["data"]
+        assert "2 rows × " in shown["text/plain"] and "$" not in shown["text/html"]
+        assert "first_token_seconds" not in shown["text/html"]
+    assert kernel("kept").value and "costs" in kernel("kept").value, "later it shows itself"
+    kernel("%%fm echo: --over df\n{{ w }}")
+    assert kernel("list(_.columns)[:2]").value.startswith("['w'")
+
+
 def test_a_comparison_is_its_answers_and_its_buttons_and_is_shown_once(kernel):
     r = kernel("%%fm echo: echo:think -o c\nhello")
     assert r.status == "ok" and len(r.displays) == 2 and not r.value

@@ -191,6 +191,15 @@ def test_money_spent_since_a_time():
     assert log.totals(since=time.time() - 60)["cost"] == 0.5
 
 
+def test_a_stopped_call_has_an_unknown_price_only_where_there_is_a_price():
+    sink = LogSink()
+    for host in ("local", "api.openai.com"):
+        run = new_run()
+        for event in (Started(run=run, n=1, model="m", host=host, at=1.0), Cancelled(run=run, n=2, at=2.0)):
+            sink(event)
+    assert log.totals()["calls"] == 2 and log.totals()["unknown"] == 1
+
+
 def test_an_interrupt_between_any_two_steps_of_a_write_leaves_the_log_usable(tmp_path):
     database, steps = db.Database(tmp_path / "log.sqlite"), 0
     while True:

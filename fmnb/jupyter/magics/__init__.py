@@ -20,5 +20,6 @@
 - `fix_cell`: the corrected source of a failed cell, as a change to accept
 - `interrupts`: one interrupt for one cell
 - `redact_traceback`: tracebacks without keys
+- `shown`: a value that a cell has displayed already
 - `notebook_choice`: the notebook's own model, before a cell runs
 """

@@ -21,7 +21,7 @@ from ...store import log_query, retention
 from ...store.tape import Tape
 from ...views.router import view_for
 from .arguments import flags_of, words_of
-from .cell import mark_displayed
+from .shown import mark_displayed
 
 
 def key(rest: str, shell: Any) -> Any:
@@ -199,7 +199,7 @@ def status(shell: Any) -> Any:
     b = budgets.budget()
     tape_is = "none" if session.tape is None else f"{session.tape.path.name} ({len(session.tape)} answers)"
     rows = [
-        {"": "model", "now": f"{model or 'embedded'} ({who or 'no model set'})"},
+        {"": "model", "now": f"{model} ({who})"},
         {
             "": "spent",
             "now": f"${b.spent:.4f}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...batch.options import BatchOptions
 from ...calls.call import Options
+from ...comparison.comparison import COLUMNS
 from ...core.errors import FmnbError, Interrupted, UsageError
 from ...core.events import Event, Started
 from ...core.records import Rows
@@ -17,11 +18,13 @@ from ...prompts.dataframes import table_of
 from ...views.batch import BatchView
 from ...views.router import in_notebook
 from .options import Line
+from .shown import mark_displayed
 
 if TYPE_CHECKING:
     from ...batch.result import Batch
 
 _MAX_ROWS = 10  # rows to show
+_FACTS = frozenset(COLUMNS) - {"text", "data", "error"}
 
 
 def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
@@ -47,13 +50,13 @@ def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         if is_path(over):
             from ...batch.map_files import map_files
 
-            return _display_named(map_files(prompt, over, models or None, sinks=sinks, **values), line)
+            return _display_table(map_files(prompt, over, models or None, sinks=sinks, **values), over, line, shell)
         from ...batch.run import batch
 
         result = batch(prompt, over, models or None, sinks=sinks, **values)
         if in_notebook(shell):
             _show_grid(result)
-        return _display_named(result.result(), line)
+        return _display_table(result.result(), over, line, shell)
     except (Interrupted, FmnbError) as stop:
         stop.shown = bool(stop.run)  # a batch that has started shows the error under the cell
         if stop.run and line.out:
@@ -71,27 +74,40 @@ def _show_grid(found: Batch) -> None:
         show(comparison(found))
 
 
-def _display_named(table: Any, line: Line) -> Any:
-    """Display a table that is stored under a name; otherwise it is the cell's value.
+def _display_table(table: Any, over: Any, line: Line, shell: Any) -> Any:
+    """Display the first rows of the answered table, with a name as without.
 
     The display is ours: a table library would write model output into the page unescaped, where a typesetter reads it.
     """
-    if line.out:
+    if line.out or in_notebook(shell):
         from IPython.display import display
 
-        display(_sample(table))  # type: ignore[no-untyped-call]
-    return table
+        display(_sample(table, over, bool(line.get("schema"))))  # type: ignore[no-untyped-call]
+    return table if line.out else mark_displayed(table, shell)
 
 
-def _sample(table: Any) -> Any:
-    """The first rows of a table, and its size; other values unchanged."""
-    sample = table_of(table)
+def _sample(table: Any, over: Any, schema: bool) -> Any:
+    """The first rows of a table, and its size; other values unchanged.
+
+    Of the answers' columns only texts, fields and errors are shown; the rest is in the table.
+    """
+    sample, asked = table_of(table), table_of(over)
     if sample is None or sample.rows is None:
         return table
     few = min(sample.rows, _MAX_ROWS)
     rows = [dict(zip(sample.names, values, strict=True)) for values in sample.take(list(range(few)), sample.columns)]
+    theirs = set() if asked is None else set(asked.names)
+    hidden = _FACTS | {"text", "data"} if schema else _FACTS
+    shown = tuple(n for n in sample.names if n in theirs or not _is_fact(n, hidden))
     first = f"the first {few} of " if few < sample.rows else ""
-    return Rows(rows, tuple(sample.names), f"{first}{sample.rows:,} row{'s' * (sample.rows != 1)} × {sample.columns} columns")
+    more = sample.columns - len(shown)
+    note = f"{first}{sample.rows:,} row{'s' * (sample.rows != 1)} × {sample.columns} columns"
+    return Rows(rows, shown, note + (f"; {more:,} about the calls (model, time, tokens, cost, run) are not shown" if more else ""))
+
+
+def _is_fact(name: str, hidden: frozenset[str] | set[str]) -> bool:
+    """Whether a column is about the call; with several models its name ends with the model's."""
+    return any(name == f or name.startswith(f"{f}_") for f in hidden)
 
 
 def _store_partial(run: str, over: Any, line: Line, shell: Any) -> None:
@@ -103,7 +119,7 @@ def _store_partial(run: str, over: Any, line: Line, shell: Any) -> None:
         shell.user_ns[line.out] = table = part.result(over) if _row_count(over) == part.rows else part.result()
     except FmnbError:  # nothing was stored, or the table is in files: its parts are in their folder
         return
-    _display_named(table, line)
+    _display_table(table, over, line, shell)
     print(f"{line.out} has the answers so far; run the same cell again for the rest.")
 
 

@@ -17,6 +17,7 @@ from ...views.router import in_notebook, view_for
 from ...views.static_output import is_watched
 from . import better_model_note
 from .options import Line, parse
+from .shown import mark_displayed
 
 
 @frozen()
@@ -74,7 +75,7 @@ def prepare_cell(line: Line, prompt: Any, options: Options) -> tuple[list[Prepar
         from ...comparison.grid import expand_grid, prompts_by_name
 
         prompts = prompts_by_name(line.get("prompts", ()), options.values or {})
-        models = line.models or (default_model()[0] or "embedded",)
+        models = line.models or (default_model()[0],)
         cells = expand_grid(prompt, models, options, samples=line.get("samples", 1), vary=line.get("vary"), prompts=prompts)
         return [prepare(c.prompt, c.model, c.options) for c in cells], [c.condition for c in cells], None
     shell = get_shell()
@@ -165,21 +166,3 @@ def store_result(result: Any, line: Line, shell: Any) -> Any:
         shell.user_ns[line.out] = result
         return None
     return mark_displayed(result, shell)
-
-
-def mark_displayed(result: Any, shell: Any) -> Any:
-    """Mark a result as displayed, so that the notebook does not display it again under the same cell."""
-    kind = type(result)
-    if hasattr(shell, "kernel") and hasattr(kind, "run"):
-        formatter = shell.display_formatter.ipython_display_formatter
-        if kind not in formatter.type_printers:
-            formatter.for_type(kind, lambda value: _show_once(value, shell))
-        session.displayed = result, shell.execution_count
-    return result
-
-
-def _show_once(value: Any, shell: Any) -> None:
-    """Display nothing for the value that the running cell has displayed already; any other as usual."""
-    shown, cell = session.displayed
-    if value is not shown or cell != shell.execution_count:
-        raise NotImplementedError  # IPython then tries its other formatters

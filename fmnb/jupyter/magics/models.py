@@ -31,7 +31,7 @@ def use(rest: str, shell: Any) -> None:
         target = resolve(words[0], shell.user_ns)
         session.set_model(target.requested_model)
     model, who = default_model()
-    print(f"{model or 'embedded'}  ({who or 'no model set'})")
+    print(f"{model}  ({who})")
 
 
 def models(rest: str, shell: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...calls import model
+from ...calls.check_model import check_model
 from ...catalog.resolve import forget_backends, usable_profiles
 from ...config import keys
 from ...config.settings import allowed
@@ -61,7 +61,7 @@ class KeyTestHandler(Handler):
             if not known:
                 return schemas.KeyTest(False, f"no known model of {p.label} to test it with", "Use it in a cell to test it.")
             try:
-                answer = model.ask("Say yes.", f"{p.name}:{known[0]}", max_tokens=16, cache=False)
+                answer = check_model(f"{p.name}:{known[0]}", "Say yes.", max_tokens=16)
             except FmnbError as e:
                 return schemas.KeyTest(False, str(e.message) + (f": {e.detail}" if e.detail else ""), e.hint)
             return schemas.KeyTest(True, f"{known[0]} answered in {answer.seconds or 0:.1f} s")

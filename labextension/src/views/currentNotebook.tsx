@@ -1,6 +1,7 @@
 /** The current notebook: its model, where the choice comes from, and the next step if it cannot answer yet. */
 
 import React from 'react';
+import { BUILT_IN_BY } from '../model';
 import { notebookModel } from '../notebooks';
 import { BetterModel } from './betterModel';
 import type { ViewProps } from './props';
@@ -31,8 +32,8 @@ export function CurrentNotebook(props: ViewProps): JSX.Element {
         title={trans.__('Choose a model for this notebook')}
         onClick={() => void commands.execute('fmnb:choose-model')}
       >
-        <span className="fmnb-Name">{current.model || trans.__('Choose a model')}</span>
-        <span className="fmnb-Secondary">{current.model ? sourceLabel(current.by, trans) : trans.__('none selected')}</span>
+        <span className="fmnb-Name">{current.model}</span>
+        <span className="fmnb-Secondary">{sourceLabel(current.by, trans)}</span>
       </button>
       {current.invalidReason && <p className="fmnb-Warning">{current.invalidReason}</p>}
       {current.hint && (
@@ -55,5 +56,5 @@ export function CurrentNotebook(props: ViewProps): JSX.Element {
 }
 
 function sourceLabel(by: string, trans: ViewProps['trans']): string {
-  return by === 'this notebook' ? trans.__('set in this notebook') : by === 'default' ? trans.__('default') : trans.__('set by %1', by);
+  return by === 'this notebook' ? trans.__('set in this notebook') : by === 'default' ? trans.__('default') : by === BUILT_IN_BY ? trans.__('comes with fmnb') : trans.__('set by %1', by);
 }

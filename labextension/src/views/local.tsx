@@ -252,6 +252,7 @@ function Memory({ model, trans, found }: ViewProps & { found: FmnbKernel }): JSX
   }
   const otherHost = model.about && state.host && state.host !== model.about.host;
   const total = model.about?.memory_total ?? null;
+  const twice = (l: Loaded) => state.loaded.filter(o => o.name === l.name).length > 1; // the same weights, for cells and for rows
   const isCurrent = model.kernels.of(model.notebook) === found;
   const name = isCurrent ? trans.__('This notebook’s kernel') : trans.__('Kernel %1', state.pid);
   return (
@@ -268,12 +269,12 @@ function Memory({ model, trans, found }: ViewProps & { found: FmnbKernel }): JSX
             <span className="fmnb-Name fmnb-Flex" title={`${l.engine}: ${l.path}`}>
               {l.name}
             </span>
-            <span className="fmnb-Secondary">{l.memory === null ? '' : bytes(l.memory)}</span>
+            <span className="fmnb-Secondary">{[twice(l) && l.engine.split(' ').slice(0, 2).join(' '), l.memory !== null && bytes(l.memory)].filter(Boolean).join(' · ')}</span>
             <button
               className="fmnb-Small"
               disabled={l.busy || model.isLoading(found, l.name) || [...model.runs.values()].some(r => isActive(r) && model.kernelOf(r.run) === found.kernel.id)}
-              aria-label={trans.__('Unload %1', l.name)}
-              onClick={() => void model.unload(found, l.name)}
+              aria-label={trans.__('Unload %1', twice(l) ? `${l.name} (${l.engine})` : l.name)}
+              onClick={() => void model.unload(found, l)}
             >
               {trans.__('Unload')}
             </button>

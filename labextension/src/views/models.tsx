@@ -6,6 +6,7 @@
 
 import { refreshIcon } from '@jupyterlab/ui-components';
 import React, { useEffect, useRef, useState } from 'react';
+import { BUILT_IN_BY } from '../model';
 import { CHIPS } from '../catalog';
 import { isReady } from '../filters';
 import { lockIcon } from '../icons';
@@ -257,7 +258,9 @@ const idOf = (key: string) => `fmnb-row-${key.replace(/[^\w-]/g, c => `_${c.code
 
 function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entry }): JSX.Element {
   const selected = model.catalog.selected.includes(entry.model);
-  const current = model.currentModel().model === entry.model;
+  const force = model.currentModel();
+  const current = force.model === entry.model;
+  const chosen = current && force.by !== BUILT_IN_BY; // the model that comes with fmnb can still be chosen, to keep it
   const [provider, name] = entry.model.includes(':') ? splitName(entry.model) : ['', entry.model];
   return (
     <>
@@ -289,7 +292,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
         </div>
       </div>
       <div role="gridcell" className="fmnb-Use">
-        {isReady(entry) && model.notebook && !current && !entry.model.endsWith('…') && (
+        {isReady(entry) && model.notebook && !chosen && !entry.model.endsWith('…') && (
           <button
             className="fmnb-Small"
             tabIndex={-1}
