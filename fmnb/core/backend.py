@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta
-from .types import ModelInfo, Request, TokenCount
+from .types import Image, ModelInfo, Request, TokenCount
 
 
 @runtime_checkable
@@ -140,7 +140,10 @@ def estimate_tokens(request: Request) -> TokenCount:
     14
     """
     total = sum(4 + sum(map(estimate_part_tokens, m.parts)) for m in request.messages)
-    return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error="±20 % for English prose, more elsewhere")
+    error = "±20 % for English prose, more elsewhere"
+    if any(isinstance(p, Image) for m in request.messages for p in m.parts):
+        error += "; a picture counts as 800, whatever its size"
+    return TokenCount(total, exact=False, method="UTF-8 bytes / 4", error=error)
 
 
 def estimate_part_tokens(part: object) -> int:

@@ -14,6 +14,7 @@ from html import escape
 _MARK = re.compile(r"&#(?:36|92);")
 _MARKDOWN = re.compile(r"[`~]|\[(?!U\+[0-9A-F]{4}\])")
 _LITERAL = re.compile(r"[`~$\\]|\[(?!U\+[0-9A-F]{4}\])")
+_CODE = re.compile(r"&#96;(?!&#96;)([^\n]+?)&#96;")
 _PRICE = re.compile(r"\$\d")
 _ESCAPES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
@@ -30,6 +31,15 @@ def inert(text: object) -> str:
     if "\\" not in plain and plain.count("$") == 1 and _PRICE.search(plain):
         return _MARKDOWN.sub(_entity, escape(plain))  # a single price pairs with nothing
     return _MARK.sub(lambda m: f"<span>{m[0]}</span>", literal(plain))
+
+
+def inert_with_code(text: object) -> str:
+    """`inert` for our own sentences: what stands between backticks is shown as code.
+
+    >>> inert_with_code("`%fm help` lists <all>")
+    '<code>%fm help</code> lists &lt;all&gt;'
+    """
+    return _CODE.sub(r"<code>\1</code>", inert(text))
 
 
 def literal(text: str) -> str:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .inert_text import inert, printable
+from .inert_text import inert, inert_with_code, printable
 from .optional import require
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ class Rows(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         if not self:
-            return f"<p>{inert(self.note or 'nothing')}</p>"
+            return f"<p>{inert_with_code(self.note or 'nothing')}</p>"
         shown = self._shown()
         style = {c: f"text-align:{'right' if self._numbers(c) else 'left'}" for c in shown}
         head = "".join(f'<th scope="col" style="{style[c]}">{inert(c)}</th>' for c in shown)
         body = "".join("<tr>" + "".join(_html(_cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
-        note = "".join(f'<p style="opacity:.75">{inert(n)}</p>' for n in self._notes())
+        note = "".join(f'<p style="opacity:.75">{inert_with_code(n)}</p>' for n in self._notes())
         scroll = '<div tabindex="0" role="region" aria-label="Table" style="overflow-x:auto;max-width:100%">'
         return f"{scroll}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
 

@@ -157,6 +157,8 @@ class Echo:
         for name in ("quant", "dtype"):
             if getattr(request, name):
                 yield Notice(kind="not_applied", text=name)
+        for name in request.extra:
+            yield Notice(kind="not_applied", text=name)
         pause = 1 / float(options["slow"]) if "slow" in options else 0.0
         text = _last_text(request)
         thoughts = 0

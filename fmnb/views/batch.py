@@ -15,7 +15,7 @@ from html import escape
 from typing import IO, Any
 
 from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, ResponseBuilder, Started, Waiting
-from ..core.inert_text import inert
+from ..core.inert_text import inert, inert_with_code
 from ..core.markdown import neutral_markdown
 from ..core.version import __version__
 from .batch_preview import ERROR, Preview, preview
@@ -159,7 +159,7 @@ class BatchView:
             self._out.write(("\r\x1b[2K" if self._shown else "") + text + "\n")
             self._out.flush()
             return
-        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{inert(escape_terminal(n))}</p>' for n in self.notes)
+        notes = "".join(f'<p style="{_LINE};color:{MUTED}">{inert_with_code(escape_terminal(n))}</p>' for n in self.notes)
         html = f'<div style="{_UI}">{end.html()}{notes}{error_html(failure) if failure else ""}</div>\n'
         about = {"fmnb": {"run": self.run, "kind": "batch", "version": __version__}}
         self._put("batch", {"text/html": html, "text/markdown": neutral_markdown(text), "text/plain": text}, about)
@@ -232,7 +232,7 @@ class BatchEnd:
         colour, weight = ("inherit", ";font-weight:600") if self.bad else (ERROR, "")
         html = f'<p style="{_LINE}{weight}">{_parts(self.head, colour)}</p>'
         html += "".join(f'<p style="{_LINE};color:{colour};overflow-wrap:anywhere">{inert(escape_terminal(c))}</p>' for c in self.causes)
-        html += f'<p style="{_LINE};color:{MUTED}">{inert(self.hint)}</p>' if self.hint else ""
+        html += f'<p style="{_LINE};color:{MUTED}">{inert_with_code(self.hint)}</p>' if self.hint else ""
         return f'<div role="alert" style="{_ALERT}">{html}</div>' if self.bad else f'<div role="status">{html}</div>'
 
 

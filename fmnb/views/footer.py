@@ -6,7 +6,7 @@ HTML (Markdown has no footer element), and in plain text a line that imitates th
 
 from __future__ import annotations
 
-from ..core.inert_text import inert
+from ..core.inert_text import inert, inert_with_code
 from ..core.response import Response
 from ..core.types import Usage
 from .forged_footer import escape_terminal as escape_terminal
@@ -107,7 +107,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
         strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(_WARNINGS) else ""
         spans.append(f'<span style="white-space:{wrap}{strong}">{inert(item)}</span>')
     line = " · ".join(spans)
-    rows = "".join(f'<div style="overflow-wrap:anywhere">{inert(d)}</div>\n' for d in footer_details(response))
+    rows = "".join(f'<div style="overflow-wrap:anywhere">{inert_with_code(d)}</div>\n' for d in footer_details(response))
     if not rows:
         return f"{_OPEN}{line}</footer>\n"
     return (

@@ -58,3 +58,12 @@ def test_html_is_escaped():
 def test_several_are_shown_one_below_the_other():
     both = show([prepare("hi", m) for m in ("echo:", "echo:think")])
     assert str(both).count("to       echo:") == 2 and both._repr_html_().count("<pre") == 2
+
+
+def test_a_picture_is_said_to_be_a_flat_number(home):
+    from fmnb.core.backend import estimate_tokens
+    from fmnb.core.types import Image, Message, Request, Text
+
+    text, picture = Text("hello"), Image(b"", "image/png")
+    assert "picture" not in estimate_tokens(Request("m", (Message("user", (text,)),))).error
+    assert "a picture counts as 800" in estimate_tokens(Request("m", (Message("user", (text, picture)),))).error

@@ -220,8 +220,10 @@ def test_another_file_under_a_known_name_is_refused(server, home):
 def test_an_index_out_of_reach_says_so(server, home, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
-    with pytest.raises(ConnectionFailedError, match="index cannot be reached"):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
+    with pytest.raises(ConnectionFailedError, match="index cannot be reached") as e:
         end("pypi:tiny-model")
+    assert e.value.detail.startswith("ERROR"), "without color codes"
     assert left(home) == []
 
 

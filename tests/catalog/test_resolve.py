@@ -167,3 +167,9 @@ def test_a_lock_holds_behind_an_alias(tmp_path, monkeypatch, settings):
     assert config.allowed("providers", "echo")
     with pytest.raises(LockedError):
         resolve("fast")
+
+
+def test_a_name_without_its_provider_finds_the_model_of_exactly_that_name_first():
+    with pytest.raises(UnknownModelError) as e:
+        resolve("gpt-4o")
+    assert e.value.hint.startswith("Did you mean openai:gpt-4o ")

@@ -307,3 +307,7 @@ def test_a_verbose_traceback_shows_no_key(cells, monkeypatch):
 def test_a_raw_prompt_may_be_asked_of_a_function_of_the_notebook(cells):
     cells("def shout(prompt): return prompt.upper()")
     assert cells("%%fm shout --raw\n{{ nothing }}").text == "{{ NOTHING }}"
+
+
+def test_the_beginning_of_an_option_is_nearer_than_other_letters(cells):
+    assert "Did you mean --temperature?" in cells.fails("%%fm --temp 0 echo:\nx").hint

@@ -52,3 +52,9 @@ def test_dates_lists_and_fractions_read_well():
 def test_it_becomes_a_frame_with_all_columns():
     pytest.importorskip("pandas")
     assert list(Rows([{"a": 1}], ("a", "b")).df.columns) == ["a", "b"]
+
+
+def test_a_note_shows_code_as_code_and_nothing_as_mathematics():
+    page = Rows([{"a": 1}], note="`%fm help` costs $1 of $5")._repr_html_()
+    assert "<code>%fm help</code>" in page and "`" not in page and "$" not in page
+    assert "<code>%fm x</code>" in Rows([], note="`%fm x`")._repr_html_()

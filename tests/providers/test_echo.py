@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import fmnb as fm
 from fmnb.core import event_loop
 from fmnb.core.errors import FmnbError, RateLimitError, UsageError
 from fmnb.core.events import build_response
@@ -127,3 +128,7 @@ def test_a_wrong_option_names_the_right_one(name, near):
 def test_the_documented_failures_are_the_real_ones():
     for name in ("cut", "rate_limit"):
         assert f"fail={name}" in echo.__doc__ and name in echo.FAILURES
+
+
+def test_a_raw_parameter_is_not_applied():
+    assert fm.ask("hello", "echo:", params={"foo": 1}).not_applied == ("foo",)

@@ -20,6 +20,7 @@ from ...store import log as store
 from ...store import log_query, retention
 from ...store.tape import Tape
 from ...views.router import view_for
+from ..comm import send_state
 from .arguments import flags_of, words_of
 from .shown import mark_displayed
 
@@ -155,6 +156,7 @@ def budget(rest: str, shell: Any) -> None:
         if not limit >= 0 or limit == float("inf"):
             raise UsageError("A budget must be 0 or more", detail=words[0])
         budgets.set_limit(limit, allow_unknown="--allow-unknown" in flags)
+    send_state()  # the sidebar's bar
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
     unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""

@@ -65,7 +65,7 @@ def show(search: Search | None, response: Response | None) -> None:
     display: Any = importlib.import_module("IPython.display").display
     _state.shown = True
     text, html = note(offers)
-    display({"text/plain": text, "text/html": html}, raw=True)
+    display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def note(offers: tuple[Any, ...]) -> tuple[str, str]:

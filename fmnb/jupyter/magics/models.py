@@ -15,6 +15,7 @@ from ...config.settings import set_user
 from ...core.errors import FmnbError, UsageError
 from ...engines import loaded
 from ...views.router import view_for
+from ..comm import send_state
 from .arguments import flags_of
 
 _CONFIRM_BYTES = 1_000_000_000  # smaller downloads need no confirmation
@@ -30,6 +31,7 @@ def use(rest: str, shell: Any) -> None:
     elif words:
         target = resolve(words[0], shell.user_ns)
         session.set_model(target.requested_model)
+    send_state()
     model, who = default_model()
     print(f"{model}  ({who})")
 

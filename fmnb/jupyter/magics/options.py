@@ -251,7 +251,8 @@ def parse(line: str) -> Line:
 
 
 def _unknown(flag: str) -> Option:
-    near = difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
+    near = [f for f in BY_FLAG if len(flag) > 4 and f.startswith(flag)][:1]  # --temp is --temperature
+    near = near or difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
     later = {
         "--with": "sources",
         "--tools": "tools",
