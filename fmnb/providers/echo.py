@@ -74,7 +74,7 @@ FAILURES: dict[str, Callable[[int, int], BaseException]] = {
     "empty": lambda asked, given: EmptyAnswerError("echo returned no text", detail="as requested", hint="Try again.", billed=True),
     "cut": lambda asked, given: StreamInterruptedError(
         "echo ended the connection in the middle of the answer",
-        detail=f"{given} words had arrived",
+        detail=f"{given} word{'' if given == 1 else 's'} had arrived",
         hint="`%fm continue` continues from there.",
         billed=True,
     ),

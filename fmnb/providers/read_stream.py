@@ -56,6 +56,8 @@ async def events_of(wire: Wire, p: Profile, model: str, reply: Reply, answer: An
         elif document is not DONE:
             for event in events_of_document(answer, document, frames):
                 yield event
+    if frames.unexpected and answer.characters and (done or answer.reason):
+        answer.notes.append("a part of the service's stream was unreadable and is left out")
     rest = answer.end()
     answer.events += rest
     for event in rest:

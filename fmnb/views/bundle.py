@@ -14,7 +14,7 @@ from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.types import Image
 from ..core.version import __version__
-from .footer import anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
+from .footer import LOCAL, anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
 from .html import BORDER, MONO, MUTED, Rendering, code, render
 from .sources import sources_html, sources_text
 from .status_text import run_label
@@ -59,7 +59,7 @@ def answer_bundle(
         line = anonymous_footer_text(response) if blind else footer_text(response)
         words = f"{words}\n\n{line}" if words else line
         if response.error:
-            why = HIDDEN if blind else error_text(response.error)
+            why = HIDDEN if blind else error_text(response.error, response.host)
             words = f"{why}\n{words}" if not (response.text or response.media) else f"{words}\n{why}"
             failure = f'<p role="status" style="{_QUIET}">{HIDDEN}</p>\n' if blind else failure
     data = {"text/html": one_block(header_html(header) + html + status + failure + end)}
@@ -220,18 +220,19 @@ def progress_html(line: str, share: float | None) -> str:
     return f'<p style="{_QUIET}">{inert(line)}</p>\n{bar}'
 
 
-def error_html(error: dict[str, Any], kept: int = 0) -> str:
-    """An error as HTML: message, detail, hint, and whether it was billed."""
+def error_html(error: dict[str, Any], kept: int = 0, host: str = "") -> str:
+    """An error as HTML: message, detail, hint, and whether a service billed it."""
     head = f"<strong>{inert(_one_line(error.get('message', 'The call failed')))}</strong>"
     if error.get("detail"):
         head += f': <span style="font-family:{MONO};font-size:.92em;overflow-wrap:anywhere">{inert(_one_line(error["detail"]))}</span>'
     rows = [head]
     if error.get("hint"):
         rows.append("→ " + _CODE.sub(rf'<span style="font-family:{MONO};font-size:.92em">\1</span>', inert(_one_line(error["hint"]))))
-    small = [billed(error)]
+    small = [] if host == LOCAL else [billed(error)]
     if kept:
         small.append(f"{kept:,} characters kept above")
-    rows.append(f'<span style="font-size:11.5px">{" · ".join(small)}</span>')
+    if small:
+        rows.append(f'<span style="font-size:11.5px">{" · ".join(small)}</span>')
     return (
         '<div role="alert" style="border-left:4px solid var(--jp-error-color1,#d32f2f);background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));'
         'padding:.55em .9em;margin:.5em 0;border-radius:0 4px 4px 0;line-height:1.55">' + "<br>".join(rows) + "</div>\n"
@@ -241,12 +242,18 @@ def error_html(error: dict[str, Any], kept: int = 0) -> str:
 _CODE = re.compile(r"&#96;(.+?)&#96;")  # between backticks, as `inert` writes them
 
 
-def error_text(error: dict[str, Any]) -> str:
-    """An error as plain text."""
+def error_text(error: dict[str, Any], host: str = "") -> str:
+    """An error as plain text; where no service was asked, nothing is billed."""
     head = _one_line(error.get("message", "The call failed"))
     if error.get("detail"):
         head += f": {_one_line(error['detail'])}"
-    return "\n".join([f"✗ {head}", *([f"  → {_one_line(error['hint'])}"] if error.get("hint") else []), f"  {billed(error)}"])
+    return "\n".join(
+        [
+            f"✗ {head}",
+            *([f"  → {_one_line(error['hint'])}"] if error.get("hint") else []),
+            *([] if host == LOCAL else [f"  {billed(error)}"]),
+        ]
+    )
 
 
 def billed(error: dict[str, Any]) -> str:

@@ -179,5 +179,5 @@ def failure_html(r: Response, blind: bool) -> str:
     if r.error and blind:
         return f'<p role="status" style="font-size:12px;color:{MUTED}">{HIDDEN}</p>\n'
     if r.error:
-        return error_html(r.error, len(r.text))
+        return error_html(r.error, len(r.text), r.host)
     return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

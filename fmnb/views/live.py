@@ -178,7 +178,7 @@ class NotebookView:
         response = self.builder.response()
         failure = ""
         if isinstance(event, Failed):
-            failure = error_html(event.error, len(response.text))
+            failure = error_html(event.error, len(response.text), response.host)
         elif isinstance(event, Cancelled):
             failure = stopped_html(len(response.text), len(response.media))
         self._status = ""

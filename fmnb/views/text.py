@@ -134,7 +134,7 @@ class TextView:
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
         start += "\n".join(lines) + "\n" if lines else ""
         if isinstance(event, Failed):
-            start += (HIDDEN if self.blind else error_text(event.error)) + "\n"
+            start += (HIDDEN if self.blind else error_text(event.error, response.host)) + "\n"
         elif isinstance(event, Cancelled):
             start += f"{stopped_text(len(response.text), len(lines))}\n"
         self._write(f"{start}{dim}{anonymous_footer_text(response) if self.blind else footer_text(response)}{bright}\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fmnb.core.response import Response
 from fmnb.core.types import Usage
-from fmnb.views.bundle import answer_bundle
+from fmnb.views.bundle import answer_bundle, error_html
 from fmnb.views.footer import FOOTER_PREFIX, escape_terminal, footer_details, footer_html, footer_items, footer_text
 from fmnb.views.html import render
 from tests.views.hostile import HOSTILE
@@ -135,3 +135,10 @@ def test_a_download_has_no_price_and_no_place():
         Response("", model="pypi:x", host="pypi", seconds=1.5, notes=("license: Apache-2.0",), run="r1", finish_reason="stop")
     )
     assert line == "— fmnb · x · 1.5 s · license: Apache-2.0 · run r1"
+
+
+@pytest.mark.parametrize(("host", "said"), [("local", False), ("api.openai.com", True)])
+def test_a_failed_local_answer_is_billed_by_nobody(host, said):
+    failed = {"kind": "StreamInterruptedError", "message": "it ended", "billed": True}
+    data, _ = answer_bundle(Response("half", model="m", host=host, error=failed), failure=error_html(failed, 4, host))
+    assert ("billed" in data["text/plain"]) is said and ("billed" in data["text/html"]) is said

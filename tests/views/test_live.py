@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from fmnb.core.events import (
@@ -62,6 +63,7 @@ def run(events, screen=None, step=0.0, **options):
 
 
 START = Started(model="echo:", host="local", request=Request("echo:", (message("user", "q"),), temperature=0.5))
+HOSTED = replace(START, host="api.openai.com")
 
 
 def test_the_last_drawing_is_the_fold():
@@ -155,7 +157,7 @@ def test_an_error_stands_under_the_text_that_was_kept():
         "hint": "Run `%fm continue`.",
         "billed": True,
     }
-    screen, _ = run([START, TextDelta(text="half"), Failed(error=error)])
+    screen, _ = run([HOSTED, TextDelta(text="half"), Failed(error=error)])
     html = screen.html()
     assert html.index("half") < html.index("The connection ended") < html.index("%fm continue") < html.index("<footer")
     assert "&lt;b&gt;x&lt;/b&gt;" in html and "billed for the partial answer" in html and "4 characters kept" in html
@@ -163,7 +165,7 @@ def test_an_error_stands_under_the_text_that_was_kept():
 
 def test_whether_it_was_billed_is_said_in_three_ways():
     for billed, words in ((False, "not billed"), (True, "billed for the partial answer"), (None, "billed: unknown")):
-        screen, _ = run([START, Failed(error={"message": "x", "billed": billed})])
+        screen, _ = run([HOSTED, Failed(error={"message": "x", "billed": billed})])
         assert words in screen.html()
 
 

@@ -544,6 +544,7 @@ fixed(
     CLOSE,
 )
 fixed("junk", *says("Hello"), b"data: {not json}\n\n", CLOSE)
+fixed("junk-between", *says("Hello"), b"data: {not json}\n\n", *END)
 fixed("junk-only", b"\x00\xff\xfe%$#!\n\n", b"data: <<<>>>\n\n")
 fixed("junk-json", reply(200, {"status": "ok"}))
 fixed("junk-of-the-right-name", event({"choices": ["Hello"], "usage": "much"}), b"data: [DONE]\n\n")

@@ -170,5 +170,5 @@ def static_answer(r: Response, format: str = "markdown") -> Bundle:
 def _failure_html(r: Response) -> str:
     """Why an answer is incomplete; "" if it is complete."""
     if r.error:
-        return error_html(r.error, len(r.text))
+        return error_html(r.error, len(r.text), r.host)
     return stopped_html(len(r.text), len(r.media)) if r.finish_reason == "cancelled" else ""

@@ -217,7 +217,9 @@ class GridStream:
         if r.error and self.blind:
             failure = f'<p class="fm-note">{HIDDEN}</p>'
         else:
-            failure = error_html(r.error, len(r.text)) if r.error else stopped_html(len(r.text)) if r.finish_reason == "cancelled" else ""
+            failure = (
+                error_html(r.error, len(r.text), r.host) if r.error else stopped_html(len(r.text)) if r.finish_reason == "cancelled" else ""
+            )
         content = media_html(anonymized(r)) if self.blind else thought_html(r) + media_html(r)
         return content + failure + footer_html(r, self.blind)
 
