@@ -454,4 +454,4 @@ def test_several_answers_are_asked_for_by_samples(server, monkeypatch, params):
 def test_an_unreadable_part_of_a_complete_stream_is_a_note(server):
     got = answer(server, "junk-between")
     assert got.text == "Hello" and got.finish_reason == "stop"
-    assert [n for n in got.notes if "unreadable" in n] and not [n for n in answer(server, "slow-headers").notes if "unreadable" in n]
+    assert [n for n in got.notes if "unreadable" in n] and not [n for n in answer(server, "plain").notes if "unreadable" in n]
