@@ -245,8 +245,8 @@ def _hero(nb: Notebook) -> None:
 def test_shots_of_the_first_cell(browser, lab):
     """The readme's first picture: its cell and the real answer of the embedded model, in the real JupyterLab."""
     file = lab.work / "first_cell.ipynb"
-    question = "%%fm\nHere is a table of cars.\n\n{{ schema(cars) }}\n\nExplain in one or two sentences what this table is about."
-    write(file, "%load_ext fmnb\n%fm unload", "from vega_datasets import local_data\n\ncars = local_data.cars()", question)
+    question = "%%fm\nIn one sentence, what is {{ topic }}?"
+    write(file, "%load_ext fmnb\n%fm unload", 'topic = "a median"', question)
     page = new_page(browser, device_scale_factor=2, viewport={"width": 1000, "height": 800})
     try:
         nb = open_at(page, lab, file)

@@ -118,13 +118,13 @@ function menuButton(label, name, items) {
   const entries = () => [...list.querySelectorAll("[role^=menuitem]:not(:disabled)")];
   const isOpen = () => button.getAttribute("aria-expanded") === "true";
   const outside = e => !list.contains(e.target) && !button.contains(e.target) && close(false);
-  const moved = e => !list.contains(e.target) && close(false);
+  const follow = e => layered && !list.contains(e.target) && place(); // the page was scrolled
   const close = (focus = true) => {
     if (!isOpen()) return;
     button.setAttribute("aria-expanded", "false");
     layered ? list.hidePopover() : (list.hidden = true);
     document.removeEventListener("pointerdown", outside, true);
-    document.removeEventListener("scroll", moved, true);
+    document.removeEventListener("scroll", follow, true);
     focus && button.focus();
   };
   const draw = () => {
@@ -151,7 +151,7 @@ function menuButton(label, name, items) {
     layered ? (list.showPopover(), place()) : (list.hidden = false);
     entries()[0]?.focus();
     document.addEventListener("pointerdown", outside, true);
-    document.addEventListener("scroll", moved, true);
+    document.addEventListener("scroll", follow, true);
   };
   button.addEventListener("click", () => (isOpen() ? close() : open()));
   button.addEventListener("keydown", e => e.key === "ArrowDown" && !isOpen() && (e.preventDefault(), open()));

@@ -12,7 +12,7 @@ export function BetterModel({ model, commands, trans }: ViewProps): JSX.Element 
       {best && (
         <p>
           {trans.__('Better here:')} <b title={best.model}>{best.model}</b>
-          <span className="fmnb-Secondary">, {best.reason}</span>{' '}
+          <span>, {best.reason}</span>{' '}
           <button
             className="fmnb-Link"
             onClick={() => (best.kind === 'download' ? planDownload(model, best.model) : void commands.execute('fmnb:use-model', { model: best.model }))}

@@ -8,6 +8,8 @@ import { fitting } from '../fittingTabs';
 import type { ViewProps } from './props';
 import { TABS, type Tab } from './tabs';
 
+const PADDING = 24; // pixels: of the row, and what the bold label of the selected tab takes more
+
 export function PageTabs(props: ViewProps & { selected: string }): JSX.Element {
   const { model, trans, selected } = props;
   const row = useRef<HTMLDivElement>(null);
@@ -28,7 +30,7 @@ export function PageTabs(props: ViewProps & { selected: string }): JSX.Element {
       const now = getComputedStyle(row.current!).fontSize;
       size && size !== now && setMeasured(false); // another size of the interface's font
       size = now;
-      setRoom(row.current!.clientWidth);
+      setRoom(row.current!.clientWidth - PADDING);
     });
     watcher.observe(row.current!);
     return () => watcher.disconnect();
