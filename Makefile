@@ -38,6 +38,12 @@ docs: $(VENV)/.test  ## generate pages from the code: options, verbs, providers
 shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## take screenshots of every view, light and dark
 	$(BIN)/python tests/chromium.py && FMNB_SHOTS=docs/shots $(BIN)/python -m pytest tests/browser/test_shots.py
 
+TIMES ?= 1
+SHOTS ?=
+first-hour: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## a new user's first hour in JupyterLab and JupyterHub; TIMES=5 SHOTS=folder
+	$(BIN)/python tests/chromium.py
+	FMNB_FIRST_HOUR=$(TIMES) FMNB_SHOTS=$(SHOTS) $(BIN)/python -m pytest -rs tests/browser/test_first_hour.py tests/browser/test_jupyterhub.py
+
 clean:  ## delete everything built here, except models
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work \
 	  fmnb/labextension labextension/lib labextension/node_modules
@@ -66,4 +72,4 @@ labextension/node_modules/.all: labextension/package-lock.json | $(VENV)/bin/pip
 	@test -f $(VENV)/.lab || $(MAKE) $(VENV)/.lab
 	$(BIN)/python -m fmnb pull embedded && touch $@
 
-.PHONY: lab test test-full check lint bench docs shots clean
+.PHONY: lab test test-full check lint bench docs shots first-hour clean
