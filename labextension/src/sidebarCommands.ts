@@ -4,6 +4,7 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, InputDialog, MainAreaWidget, showDialog, type ICommandPalette } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { Menu } from '@lumino/widgets';
 import { aboutCell, explainOutput, fixError, promptCell, cellContents, type CellContents } from './cellmenu';
 import { modelIcon } from './icons';
 import type { SidebarModel } from './model';
@@ -102,7 +103,12 @@ export function addSidebarCommands({ app, palette, model, trans, single }: Parts
     ['fmnb:explain-output', trans.__('Explain This Output'), explainOutput, q => Boolean(q.output)],
     ['fmnb:fix-error', trans.__('Fix This Error'), fixError, q => Boolean(q.error)]
   ];
-  for (const [at, [id, label, ask, fits]] of cells.entries()) {
+  // One entry with a submenu: JupyterLab would scatter single entries over its own groups.
+  const cellMenu = new Menu({ commands });
+  cellMenu.title.label = trans.__('Foundation Models');
+  cellMenu.title.icon = modelIcon;
+  app.contextMenu.addItem({ type: 'submenu', submenu: cellMenu, selector: '.jp-Notebook .jp-CodeCell', rank: 20 });
+  for (const [id, label, ask, fits] of cells) {
     commands.addCommand(id, {
       label,
       caption: trans.__('Inserts a %%fm cell with the full prompt; nothing is sent until you run it'),
@@ -112,7 +118,7 @@ export function addSidebarCommands({ app, palette, model, trans, single }: Parts
       execute: () => insertCell(model.notebook!, ask(quotedCell(model.notebook!)))
     });
     palette?.addItem({ command: id, category: 'fmnb' });
-    app.contextMenu.addItem({ command: id, selector: '.jp-Notebook .jp-CodeCell', rank: 20 + at / 10 });
+    cellMenu.addItem({ command: id });
   }
 }
 

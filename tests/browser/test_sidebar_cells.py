@@ -33,6 +33,7 @@ def side(browser, lab):
 def test_the_menu_of_a_cell_asks_about_it_in_a_cell_below(side):
     page, menu = side.page, side.page.locator(".lm-Menu")
     side.cell(1).locator(".jp-InputArea-editor").click(button="right")
+    menu.get_by_text("Foundation Models", exact=True).hover()
     for label in ("Ask About This Cell", "Explain This Output", "Fix This Error"):
         expect(menu.get_by_text(label)).to_be_visible()
     menu.get_by_text("Fix This Error").click()
@@ -63,3 +64,11 @@ def test_a_prompt_is_saved_and_inserted_by_commands_alone(side):
     for command in ("fmnb:save-prompt", "fmnb:insert-saved"):
         side.page.evaluate("async c => { await window.jupyterapp.commands.execute(c, { name: 'sum' }); }", command)
     assert "%%fm\n{{ 1 + 1 }}" in side.sources()
+
+
+def test_what_can_be_done_with_a_cell_is_one_entry_of_its_menu(side):
+    side.cell(1).locator(".jp-InputArea-editor").click(button="right")
+    menu = side.page.locator(".lm-Menu").first
+    expect(menu.get_by_text("Foundation Models", exact=True)).to_have_count(1)
+    expect(menu.get_by_text("Ask About This Cell")).to_have_count(0)
+    side.page.keyboard.press("Escape")
