@@ -20,6 +20,7 @@ from . import failures, serialize, verdict
 from .inspect_log import inspect_log
 from .options import EvaluateOptions
 from .regression import RunComparison, compare_runs
+from .report.figure import PlotKind, plot
 from .report.power import power_sentence, same_sentences
 from .report.tables import levels_table, pairs_table, rows_table, slices_table
 from .results import Results
@@ -28,6 +29,7 @@ from .scoring import Answers, ScorerLike, score_all, scorers_of
 if TYPE_CHECKING:
     import anywidget
     import pandas
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -384,6 +386,28 @@ class Evaluation(Results):
         True
         """
         return load(METHODS["Evaluation.report"])(self)
+
+    def plot(self, kind: PlotKind = "scores", scorer: str = "", ax: Axes | None = None) -> Axes:
+        """Draw the scores of the models, or the gaps between them, with matplotlib.
+
+        Args:
+            kind: `scores` of each model, or `gaps` between models on the same rows.
+            scorer: Name of the scorer; the first if empty.
+            ax: Where to draw; a new figure if None.
+
+        Returns:
+            The Axes, to change and to save: `e.plot().figure.savefig("scores.pdf")`.
+
+        Raises:
+            UsageError: Another kind, or gaps of a single model.
+            MissingPackageError: matplotlib is not installed.
+
+        >>> from fmnb.evals.import_scores import from_scores
+        >>> e = from_scores([{"q": i, "a": int(i % 3 > 0), "b": i % 2} for i in range(60)], ["a", "b"])
+        >>> [t.get_text() for t in e.plot().get_yticklabels()]
+        ['b', 'a']
+        """
+        return plot(self, kind, scorer, ax)
 
     def power(self, gap: float, scorer: str = "", samples: int = 0) -> str:
         """Estimate how many rows are needed to detect a gap between the best two models.

@@ -2,6 +2,7 @@
 
 - `page`: the HTML report
 - `plots`: its plots as SVG
+- `figure`: the same plots as matplotlib Axes
 - `tables`: models, pairs, answers, slices
 - `sentences`: conclusions in sentences
 - `number_text`: numbers in sentences
