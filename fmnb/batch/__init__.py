@@ -17,6 +17,7 @@
 - `shared_table`: several kernels over one table
 - `writer`: writes finished rows to the log
 - `failures`: which errors are permanent, transient or fatal for a model
+- `unusable`: when a model that gives only unusable answers gets no more calls
 - `progress`: the status text beside the progress bar
 - `answers`: an answer for each row, and the table with answer columns
 - `result`: the result of a batch, live or reopened

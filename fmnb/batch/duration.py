@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..limits import rate_limit
 
+FEW_LATENCIES = 3  # so many latencies, or fewer, do not show how fast a call can be
+_FASTER = 4  # how much faster than a few measured calls the others may be
 _MAX_GROWTH = 4  # how far the concurrency may grow beyond its start
 
 
@@ -27,8 +29,10 @@ def estimate_seconds(
 
     Hosts run in parallel, the models of one host one after the other; `rpm` and `tpm` apply to all together.
 
-    >>> estimate_seconds([HostLoad("far.example", 640, 0, [2.0])], None, None, None)
+    >>> estimate_seconds([HostLoad("far.example", 640, 0, [2.0] * 4)], None, None, None)
     (20.0, 80.0)
+    >>> estimate_seconds([HostLoad("far.example", 640, 0, [2.0])], None, None, None)
+    (5.0, 80.0)
     >>> estimate_seconds([HostLoad("far.example", 640, 0, [])], 64, None, None)
     (600.0, 900.0)
     """
@@ -53,7 +57,8 @@ def _model_seconds(x: HostLoad, concurrency: int | None) -> tuple[float, float]:
     start = concurrency or known.concurrency
     peak = concurrency or (start if known.refused else start * _MAX_GROWTH)
     ordered = sorted(x.latencies)
-    fast, slow = (ordered[len(ordered) * n // 4] for n in (1, 3)) if len(ordered) > 3 else (min(ordered), max(ordered))
+    many = len(ordered) > FEW_LATENCIES
+    fast, slow = (ordered[len(ordered) * n // 4] for n in (1, 3)) if many else (ordered[0] / _FASTER, ordered[-1])
     allowed = max(
         [(max(0.0, (x.tokens if s.name == "tokens" else x.calls) - s.remaining) / s.per_second) for s in known.quotas],
         default=0.0,

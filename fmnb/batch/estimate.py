@@ -18,7 +18,7 @@ from ..core.backend import Backend, BatchBackend, NonStreamingBackend, estimate_
 from ..core.errors import BudgetError, FmnbError, PromptError
 from ..core.types import Request
 from ..store import batches, log
-from .duration import HostLoad, estimate_seconds
+from .duration import FEW_LATENCIES, HostLoad, estimate_seconds
 from .failures import is_reusable
 from .io.tables import Row, Table, missing
 from .options import Limits
@@ -315,7 +315,9 @@ def _latencies(base: PreparedCall, backend: Backend | None, before: Iterable[Map
     took = [c["seconds"] for c in before if c["seconds"]]
     if took or not log.enabled() or isinstance(backend, BatchBackend):  # rows run in batches, so the time of a single row says little
         return took
-    return log.recent_seconds(base.call.target.requested_model)
+    model = base.call.target.requested_model
+    # A single call is streamed, and may include the connection's start: a few of them give a wide range.
+    return log.recent_seconds(model, "row") or log.recent_seconds(model, "call")[:FEW_LATENCIES]
 
 
 def _output_lengths(known: Sequence[int], base: PreparedCall) -> tuple[float, float]:

@@ -13,7 +13,16 @@ from ..calls import service_jobs
 from ..calls.call import Call
 from ..calls.run_handle import Run
 from ..calls.session import session
-from ..core.errors import BudgetError, FmnbError, Interrupted, PromptError, StoreError, error_from_dict
+from ..core.errors import (
+    BudgetError,
+    EmptyAnswerError,
+    FmnbError,
+    Interrupted,
+    PromptError,
+    SchemaMismatchError,
+    StoreError,
+    error_from_dict,
+)
 from ..core.event_loop import background_loop, run_sync
 from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started, emit
 from ..core.guard import guards
@@ -36,7 +45,8 @@ from .result import Batch
 from .rows import RowCalls
 from .scheduler import CallQueue, CompletedCall, Scheduler, WorkItem
 from .shared_table import INITIAL_PREFETCH, SharedTableMixin, adapts_concurrency
-from .summary import Tally
+from .summary import Summary, Tally
+from .unusable import UnusableAnswers
 from .writer import Writer, flush_deferred
 
 PREVIEW_ROWS = 8  # rows whose events the views receive
@@ -71,6 +81,8 @@ class Job(SharedTableMixin):
         self.cached_runs: set[str] = set()  # runs of earlier batches that answer rows
         self.failed_models: dict[int, FmnbError] = {}  # models that get no more calls
         self.consecutive_failures = [0] * len(self.models)
+        self.unusable = [UnusableAnswers() for _ in self.models]
+        self.n_awaited: int | None = None  # calls in flight at the first failure, with `fail_fast`
         self.n_previewed = 0
         self.started, self.started_at = time.monotonic(), time.time()
         self.last_report = 0.0
@@ -127,7 +139,7 @@ class Job(SharedTableMixin):
                 self.queues,
                 caps,
                 self.writer.append,
-                is_fatal_for_model,
+                self.stopped_by,
                 filter_claimed=self.claims.filter_claimed,
                 run_id=self.stamp.run,
             )
@@ -155,7 +167,13 @@ class Job(SharedTableMixin):
 
     def interruption(self) -> Interrupted:
         """The error of a stopped batch."""
-        return Interrupted(None, self.stamp.run, kept=self.stored_text())
+        stop = Interrupted(None, self.stamp.run, kept=self.stored_text())
+        stop.partial = self.partial_table()
+        return stop
+
+    def partial_table(self) -> Any:
+        """The table with the answers so far; None before the first answer or error."""
+        return self._batch(self._end_summary()).result() if self.answers else None
 
     def start(self) -> None:
         """Emit the start of the batch, and store it."""
@@ -287,6 +305,16 @@ class Job(SharedTableMixin):
     def _is_fatal(self, item: WorkItem, error: dict[str, Any] | None) -> bool:
         return error is not None and (is_fatal_for_model(error) or (item.model in self.failed_models and is_transient(error)))
 
+    def stopped_by(self, call: CompletedCall) -> Collection[int]:
+        """The models that get no more calls after this one; on the loop, before the next call starts."""
+        m, error = call.item.model, call.error
+        self.unusable[m].add(error)
+        if error is not None and self.limits.fail_fast:
+            if self.n_awaited is None:
+                self.n_awaited = sum(q.in_flight for q in self.queues if not q.batched) - (not self.queues[m].batched)
+            return range(len(self.models))
+        return (m,) if self.unusable[m].too_many or (error is not None and is_fatal_for_model(error)) else ()
+
     def update_health(self, item: WorkItem, error: dict[str, Any] | None) -> None:
         """Track failures of a model; stop the model, or the batch, if they are fatal."""
         m = item.model
@@ -297,10 +325,10 @@ class Job(SharedTableMixin):
             self.fatal = self.fatal or self._to_exception({**error, "message": f"Row {item.positions[0][0]}: {error.get('message')}"})
         if is_transient(error):
             self.consecutive_failures[m] += 1
-        if m not in self.failed_models and (
-            self._is_fatal(item, error) or self.consecutive_failures[m] >= max(_DOWN_AFTER, self.queues[m].limit())
-        ):
-            self.failed_models[m] = self._to_exception(error)
+        is_down = self._is_fatal(item, error) or self.consecutive_failures[m] >= max(_DOWN_AFTER, self.queues[m].limit())
+        if m not in self.failed_models and (is_down or self.unusable[m].too_many):
+            useless = None if is_down else self.unusable[m].to_exception(self.models[m], self.count, self.durable)
+            self.failed_models[m] = useless or self._to_exception(error)
             self.backlog[m].clear()
             self.claimed_elsewhere = {key: i for key, i in self.claimed_elsewhere.items() if i.model != m}
             self.claims.release([key for key, i in self.pending.items() if i.model == m])
@@ -336,6 +364,7 @@ class Job(SharedTableMixin):
         row, m, s = position
         a = answer_from_columns(row, self.models[m], s, columns)
         if cached:
+            self.unusable[m].add(a.error, cached=True)
             a = as_cached(a)
             first = first and a.run not in self.cached_runs
             self.cached_runs.add(a.run)
@@ -386,8 +415,12 @@ class Job(SharedTableMixin):
         self.report_progress()
 
     def _must_end(self) -> bool:
-        """Whether an error ends the batch now. At a budget's end, calls in flight are awaited: they are paid."""
-        waits = isinstance(self.fatal, BudgetError) and not self.limits.fail_fast and any(q.in_flight for q in self.queues)
+        """Whether an error ends the batch now.
+
+        Where no further call starts, those in flight are awaited: they are paid.
+        """
+        awaited = self.limits.fail_fast or isinstance(self.fatal, (BudgetError, SchemaMismatchError, EmptyAnswerError))
+        waits = awaited and all(q.stopped for q in self.queues) and any(q.in_flight for q in self.queues if not q.batched)
         return self.fatal is not None and not waits
 
     def elapsed(self) -> float:
@@ -407,9 +440,7 @@ class Job(SharedTableMixin):
 
     def finish(self, notes: Sequence[str] = ()) -> Batch:
         """The finished batch; raises the error that calls it."""
-        warnings = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
-        notes = [*warnings, *notes, *self.tally.notes(), *self._failed_model_notes()]
-        summary = self.tally.summary(self.table.count, self.n_answers, self.elapsed(), notes)
+        summary = self._end_summary(notes)
         if self.fatal is not None:
             self.report_progress(last=True)
             e = self.fatal
@@ -419,28 +450,45 @@ class Job(SharedTableMixin):
                     e.hint = f"{e.hint} Then run this again: {self.stored_text()}."
                 if self.tally.cost:
                     e.billed = True
+                if self.n_awaited is not None:
+                    calls = "1 call" if self.n_awaited == 1 else f"{self.n_awaited:,} calls"
+                    e.hint = f"{e.hint} No call started after this failure; {calls} in flight ended.".strip()
                 if self.tally.answered and not isinstance(e, StoreError):
                     again = "run this again to resume"
                     if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget again allows the same amount again
                         again = "run this again with another --budget to resume; the new budget starts at zero"
                     e.hint = f"{e.hint} {self.stored_text()[0].upper()}{self.stored_text()[1:]}: {again}.".strip()
+                e.partial = self.partial_table()
                 self.emit(Failed(error=e.to_dict()))
             else:
                 self.emit(Failed(error={"kind": type(e).__name__, "message": f"A bug in fmnb: {type(e).__name__}: {e}"}))
             raise e
-        for position in range(self.n_answers):
-            if position not in self.answers:
-                row, rest = divmod(position, len(self.models) * self.samples)
-                m, s = divmod(rest, self.samples)
-                error = self.failed_models[m].to_dict() if m in self.failed_models else None
-                self.answers[position] = Answer(row, self.models[m], s, error=error)
-        answers = [self.answers[i] for i in range(self.n_answers)]
-        _, changed = answer_columns(self.table, answers, self.models, self.samples, self.rows.spec)
-        for note in [*notes, *renamed_column_notes(changed)]:
+        done = self._batch(summary)
+        _, changed = answer_columns(self.table, done.answers, self.models, self.samples, self.rows.spec)
+        for note in [*summary.notes, *renamed_column_notes(changed)]:
             self.emit(Notice(kind="note", text=note))
         self.emit(Finished(extra=summary.to_dict()))
         if self.durable:
             self._supersede_earlier()
+        return done
+
+    def _end_summary(self, notes: Sequence[str] = ()) -> Summary:
+        """The counts so far, with all notes."""
+        warnings = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
+        notes = [*warnings, *notes, *self.tally.notes(), *self._failed_model_notes()]
+        return self.tally.summary(self.table.count, self.n_answers, self.elapsed(), notes)
+
+    def _batch(self, summary: Summary) -> Batch:
+        """The answers so far.
+
+        A row without one has the error of a model that failed while others answered, if any.
+        """
+        answers = []
+        for index in range(self.n_answers):
+            row, rest = divmod(index, len(self.models) * self.samples)
+            m, s = divmod(rest, self.samples)
+            error = self.failed_models[m].to_dict() if m in self.failed_models and self.fatal is None else None
+            answers.append(self.answers.get(index) or Answer(row, self.models[m], s, error=error))
         return Batch(
             self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, self.rows.label
         )

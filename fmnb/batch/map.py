@@ -112,7 +112,8 @@ def map(
         BudgetError: The next row would exceed `budget`.
         Interrupted: The user stopped it.
         FmnbError: No row could be sent. If only some rows fail, their errors are in the column
-            `error`, and a script gets a warning.
+            `error`, and a script gets a warning, as for rows in a batch job that is not finished.
+            The `partial` of an error, also of BudgetError and Interrupted, is the table so far.
 
     >>> map("Say {{ word }}", [{"word": "hi"}], "echo:")[0]["text"]
     'Say hi'
@@ -142,6 +143,9 @@ def map(
     if summary.failed and not views:
         cause = f": {summary.causes[0]}" if summary.causes else ""
         warnings.warn(f"fmnb: {summary.failed:,} of {summary.calls:,} failed{cause}; see the column error", stacklevel=2)
+    if summary.missing and not views:  # such as rows in an open batch job
+        why = "".join(f"; {note}" for note in summary.notes)
+        warnings.warn(f"fmnb: {summary.missing:,} of {summary.calls:,} have no answer yet{why}", stacklevel=2)
     return result
 
 

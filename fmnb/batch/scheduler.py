@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -78,6 +78,8 @@ class CallQueue:
         self.in_flight = 0
         self.n_added = self.n_started = 0  # calls added by the caller's thread, and started by the loop
         self.closed = self.close_requested = False  # no more calls: as the loop and as the caller's thread know it
+        self.stopped = False  # calls that are added are dropped
+        self.batched = False  # an engine makes many calls together
         self.limit: Callable[[], int] = lambda: concurrency or DEFAULT_CONCURRENCY
         self._wake = asyncio.Event()
 
@@ -88,7 +90,10 @@ class CallQueue:
         background_loop().call_soon_threadsafe(self._put, items, closed)
 
     def _put(self, items: Sequence[WorkItem], closed: bool) -> None:
-        self.queued.extend(items)
+        if self.stopped:  # the caller's thread does not know it yet
+            self.n_started += len(items)
+        else:
+            self.queued.extend(items)
         self.closed = self.closed or closed
         self._wake.set()
 
@@ -103,10 +108,10 @@ class CallQueue:
         self._wake.set()
 
     def stop(self) -> None:
-        """On the loop: drop the queued calls."""
+        """On the loop: drop the queued calls, and those that are added later."""
         self.n_started += len(self.queued)
         self.queued.clear()
-        self.closed = True
+        self.closed = self.stopped = True
         self._wake.set()
 
     def get_nowait(self) -> WorkItem | None:
@@ -144,14 +149,14 @@ class Scheduler:
 
     `persist` receives completed calls and returns them once they are on disk. `filter_claimed`
     receives calls that are about to be made and returns those that this batch still has claimed;
-    the others go to `lost_claims`. An exception from either ends the run. `is_fatal_for_model`
-    tells whether an error would hit all further calls to its model: those are not made.
+    the others go to `lost_claims`. An exception from either ends the run. `stopped_by` receives
+    each completed call, on the loop, and returns the models that get no more calls after it.
     """
 
     queues: list[CallQueue]
     limits: BatchLimits
     persist: Persist = lambda ended: ended
-    is_fatal_for_model: Callable[[dict[str, Any]], bool] = lambda error: False
+    stopped_by: Callable[[CompletedCall], Iterable[int]] = lambda call: ()
     completed: deque[CompletedCall] = field(default_factory=deque)
     engine_events: deque[Event] = field(default_factory=deque)  # of engines, before the first row
     cancelled: deque[CompletedCall] = field(
@@ -203,8 +208,8 @@ class Scheduler:
         if not self._unwritten:
             loop.call_soon(self._write)
         self._unwritten.append((call, loop.create_future()))
-        if call.error and self.is_fatal_for_model(call.error):
-            self.queues[item.model].stop()
+        for model in self.stopped_by(call):
+            self.queues[model].stop()
         return self._unwritten[-1][1]
 
     def _write(self) -> None:
@@ -295,6 +300,7 @@ class Scheduler:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run_batched(self, queue: CallQueue, backend: BatchBackend) -> None:
+        queue.batched = True
         while items := await queue.get(max(2, backend.preferred_batch_size)):
             items = self._still_claimed(items)
             if not items:

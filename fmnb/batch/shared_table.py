@@ -31,7 +31,7 @@ class SharedTableMixin:
 
     def _fill_queues(self: Any, source: Iterator[list[WorkItem]]) -> None:
         """Look up rows, and claim and queue calls shortly before their turn."""
-        while True:
+        while self.fatal is None:
             while self.has_more_rows and self.needs_rows():
                 items = next(source, None)
                 self.has_more_rows = items is not None

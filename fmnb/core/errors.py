@@ -42,14 +42,15 @@ from .inert_text import printable
 from .typing import Record
 
 _PACKAGE = __name__.partition(".")[0]
+_PARTIAL = "The table so far is the attribute `partial` of this error (uncaught: `sys.last_value.partial`)."
 
 
 class FmnbError(Exception):
     """Base class of all fmnb errors.
 
     Its message says what happened, with the evidence and the next step. `response` is the partial
-    answer, if there is one, `run` the id of the run that failed, and `kind` the name under which
-    the error is stored.
+    answer, if there is one, `partial` the table so far of a batch that stopped, `run` the id of the
+    run that failed, and `kind` the name under which the error is stored.
 
     Args:
         message: What happened.
@@ -93,6 +94,7 @@ class FmnbError(Exception):
             self.retryable = retryable
         self.run = ""
         self.response: Any = None
+        self.partial: Any = None
         self.rate_limits: Any = None  # rate limits reported with the error
         self.events: list[Any] = []  # events of a failed non-streamed answer: usage, reasoning
         self.shown = False  # a view has shown it already
@@ -105,7 +107,8 @@ class FmnbError(Exception):
         return f"{head} {self.hint}" if self.hint else head
 
     def __str__(self) -> str:
-        return self._text()  # the hint may have been changed since
+        text = self._text()  # the hint may have been changed since
+        return text if self.partial is None else f"{text} {_PARTIAL}"
 
     def __reduce__(self) -> Any:
         return (error_from_dict, (self.to_dict(),))
@@ -125,8 +128,9 @@ class FmnbError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Called by IPython instead of formatting a traceback."""
+        partial = [] if self.partial is None else [f"  → {_PARTIAL}"]
         if self.shown and not is_run_by_program():
-            return [f"{type(self).__name__}, as shown above."]
+            return [f"{type(self).__name__}, as shown above.", *partial]
         # Programs that run notebooks (nbconvert, papermill) keep these lines and not the output of the cell.
         head = f"{type(self).__name__}{', as shown above' if self.shown else ''}: {self.message}"
         lines = [f"{head}: {self.detail}" if self.detail else head]
@@ -134,7 +138,7 @@ class FmnbError(Exception):
             lines.append(f"  → {self.hint}")
         if self.billed is not False:
             lines.append("  Billed: " + ("yes, for the partial answer" if self.billed else "unknown; the service does not report it"))
-        return lines
+        return [*lines, *partial]
 
 
 def is_run_by_program(shell: Any = None) -> bool:
@@ -354,7 +358,7 @@ class CustomModelError(CallError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a run; `response` holds the partial answer.
+    """The user stopped a run; `response` holds the partial answer, `partial` the table so far of a batch.
 
     A KeyboardInterrupt, so that Run All stops and `except Exception` does not swallow it.
     """
@@ -364,14 +368,16 @@ class Interrupted(KeyboardInterrupt):
         self.response = response
         self.run = run
         self.kept = kept  # describes the partial result, if it is not text
+        self.partial: Any = None
         self.shown = False  # as for FmnbError
 
     def _render_traceback_(self) -> list[str]:
+        partial = [] if self.partial is None else [f"  → {_PARTIAL}"]
         if self.shown:
-            return ["Stopped, as shown above."]
+            return ["Stopped, as shown above.", *partial]
         kept = getattr(self.response, "text", "")
         tail = f"{len(kept)} characters kept; `%fm continue` continues from there" if kept else self.kept or "no output yet"
-        return [f"Interrupted: {tail}."]
+        return [f"Interrupted: {tail}.", *partial]
 
 
 def _subclasses(kind: type[FmnbError]) -> Iterator[type[FmnbError]]:

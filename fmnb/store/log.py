@@ -166,12 +166,12 @@ def request_times(runs: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def recent_seconds(asked: str) -> list[float]:
-    """Seconds of recent calls of a requested model: up to 50 of the last 2,000 runs."""
+def recent_seconds(asked: str, kind: str) -> list[float]:
+    """Seconds of recent runs of a model and kind ("call", "row"): up to 50 of the last 2,000 runs."""
     rows = log_database().rows(
         "SELECT seconds FROM (SELECT asked, kind, source, error, seconds FROM runs ORDER BY started DESC LIMIT 2000)"
-        " WHERE asked = ? AND kind IN ('call', 'row') AND source = 'live' AND error IS NULL AND seconds > 0 LIMIT 50",
-        (asked,),
+        " WHERE asked = ? AND kind = ? AND source = 'live' AND error IS NULL AND seconds > 0 LIMIT 50",
+        (asked, kind),
     )
     return [float(r["seconds"]) for r in rows]
 

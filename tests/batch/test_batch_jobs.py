@@ -64,6 +64,14 @@ def test_rows_that_are_new_go_into_a_job_of_their_own(bulk, model):
     assert batch("Say {{ w }}", words(5), model, batch_api=True).summary.answered == 5
 
 
+def test_a_script_hears_that_its_rows_are_in_an_open_job(bulk, model):
+    for _ in range(2):  # submitted now, and still open
+        with pytest.warns(UserWarning, match="3 of 3 have no answer yet; 3 rows are in batch job .* run this again to collect them"):
+            fm.map("Say {{ w }}", words(3), model, batch_api=True)
+    with pytest.warns(UserWarning, match="3 of 3 have no answer yet; 3 rows are in a batch job and were not sent"):
+        fm.map("Say {{ w }}", words(3), model)
+
+
 def test_open_jobs_are_looked_up_and_the_whole_log_is_not_gone_through():
     plan = " ".join(str(tuple(r)) for r in db.database().rows(f"EXPLAIN QUERY PLAN {jobs._OPEN}", ("m",)))
     assert "runs_open" in plan and "SCAN" not in plan

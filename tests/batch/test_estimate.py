@@ -194,7 +194,7 @@ def test_what_does_not_go_with_a_batch_job_is_refused_in_python_as_in_a_cell(oth
 def test_what_its_calls_took_before_tells_how_long_and_what_its_host_refused(service):
     service.answer = None
     batch("Say {{ w }}", words(8), MODEL)
-    took = sorted(log.recent_seconds(MODEL))
+    took = sorted(log.recent_seconds(MODEL, "row"))
     found = dry_run("Do say {{ w }}", words(640), MODEL)
     assert (
         len(took) == 8 and found.seconds[0] == pytest.approx(640 * took[2] / 64) and found.seconds[1] == pytest.approx(640 * took[6] / 16)
@@ -203,8 +203,15 @@ def test_what_its_calls_took_before_tells_how_long_and_what_its_host_refused(ser
     assert dry_run("Do say {{ w }}", words(640), MODEL, rpm=60).seconds == pytest.approx((640, 640))
 
 
+def test_a_single_call_before_gives_a_wide_range(service):
+    """Its time includes the connection's start; rows may be much faster."""
+    fm.ask("hello", MODEL)
+    (took,) = log.recent_seconds(MODEL, "call")
+    assert dry_run("Say {{ w }}", words(640), MODEL).seconds == pytest.approx((640 * took / 4 / 64, 640 * took / 16))
+
+
 def test_hosts_are_asked_side_by_side_and_one_host_s_models_after_each_other(monkeypatch):
-    a, b = (HostLoad(host, 160, 0, [1.0]) for host in ("a.example", "b.example"))
+    a, b = (HostLoad(host, 160, 0, [1.0] * 4) for host in ("a.example", "b.example"))
     assert estimate_seconds([a, b], None, None, None) == estimate_seconds([a], None, None, None) == (2.5, 10.0)
     assert estimate_seconds([a, a], None, None, None) == (5.0, 20.0)
     slow = rate_limit.HostLimits(
@@ -212,7 +219,7 @@ def test_hosts_are_asked_side_by_side_and_one_host_s_models_after_each_other(mon
     )
     monkeypatch.setattr(rate_limit, "host_limits", lambda host: slow)
     assert estimate_seconds([a], None, None, None) == (300.0, 300.0), "what it allows"
-    assert estimate_seconds([HostLoad("a.example", 12, 0, [1.0])], None, None, None) == (4.0, 4.0)
+    assert estimate_seconds([HostLoad("a.example", 12, 0, [1.0] * 4)], None, None, None) == (4.0, 4.0)
     assert estimate_seconds([], None, None, None) == (0.0, 0.0)
 
 

@@ -27,8 +27,11 @@ from fmnb.core.errors import (
     AuthenticationError,
     BadRequestError,
     ConnectionFailedError,
+    EmptyAnswerError,
+    FmnbError,
     Interrupted,
     PromptError,
+    SchemaMismatchError,
     StoreError,
     TapeMissError,
     UsageError,
@@ -137,6 +140,60 @@ def test_fail_fast_stops_at_the_first_failure(service):
     with pytest.raises(BadRequestError) as e:
         batch("Say {{ w }}", words(500), MODEL, fail_fast=True, concurrency=4)
     assert len(service.requests) < 100 and "are stored" in e.value.hint
+
+
+def test_after_the_first_failure_no_call_starts_and_those_in_flight_are_kept():
+    asked, all_sent, failure_seen = [], threading.Event(), threading.Event()
+
+    def shaky(prompt):
+        asked.append(prompt)
+        if len(asked) == 8:
+            all_sent.set()
+        if prompt == "Say word0":
+            assert all_sent.wait(30)
+            raise BadRequestError("no")
+        assert failure_seen.wait(30)
+        return "ok"
+
+    def hear(event):
+        if isinstance(event, Failed):
+            failure_seen.set()
+
+    with pytest.raises(FmnbError, match=r"No call started after this failure; 7 calls in flight ended") as e:
+        batch("Say {{ w }}", words(200), shaky, fail_fast=True, concurrency=8, sinks=[hear])
+    assert len(asked) == 8 and "7 of 200 answers are stored" in e.value.hint
+    assert (e.value.partial["text"] == "ok").sum() == 7 and e.value.partial["error"].notna().sum() == 1
+
+
+@pytest.mark.parametrize("junk", ["no object", ""])
+def test_a_model_without_a_usable_answer_is_not_sent_all_rows(service, junk):
+    service.answer = lambda body: junk
+    with pytest.raises((SchemaMismatchError, EmptyAnswerError), match="None of the first 30 answers of vllm:m is usable.* 600 rows") as e:
+        batch("Say {{ w }}", words(600), MODEL, schema="n int", concurrency=4)
+    rows = {str(r["messages"][0]) for r in service.requests}
+    assert 30 <= len(rows) <= 34 and e.value.partial["error"].notna().sum() == len(rows)
+    assert len(e.value.partial) == 600 and "Running this again sends the other rows" in e.value.hint
+
+
+def test_running_again_sends_the_rows_that_junk_held_back(service):
+    service.answer = lambda body: "junk"
+    with pytest.raises(SchemaMismatchError):
+        batch("Say {{ w }}", words(60), MODEL, schema="n int", concurrency=4)
+    with pytest.raises(SchemaMismatchError):  # the same rows again: the same rule
+        batch("Say {{ w }}", words(60), MODEL, schema="n int", concurrency=4, retry_errors=True)
+    assert batch("Say {{ w }}", words(60), MODEL, schema="n int").summary.failed == 60
+
+
+def test_a_model_with_some_usable_answers_is_sent_all_rows(service):
+    service.answer = lambda body: '{"n": 1}' if "word20" in str(body["messages"][0]) else "junk"
+    b = batch("Say {{ w }}", words(100), MODEL, schema="n int", concurrency=1)
+    assert b.summary.answered == 1 and b.summary.failed == 99
+
+
+def test_of_two_models_the_one_without_a_usable_answer_stops_alone(service):
+    service.answer = lambda body: '{"n": 1}' if body["model"] == "good" else "junk"
+    b = batch("Say {{ w }}", words(100), ["vllm:good", "vllm:bad"], schema="n int", concurrency=2)
+    assert b.summary.answered == 100 and "vllm:bad got no more calls: None of the first 30 answers" in str(b.summary)
 
 
 def test_a_key_that_is_refused_stops_the_batch_at_once(service):
@@ -273,6 +330,8 @@ def test_a_listener_that_stops_whatever_it_hears_stops_a_batch_once(service):
     with pytest.raises(Interrupted) as e:
         batch("Say {{ w }}", words(200), MODEL, sinks=[hear], concurrency=4)
     assert "of 200 answers are stored" in e.value._render_traceback_()[0]
+    assert len(e.value.partial) == 200 and 0 < e.value.partial["text"].notna().sum() < 200
+    assert "`partial` of this error" in e.value._render_traceback_()[1]
     assert log.search(kind="batch")[0]["finish_reason"] == "cancelled"
 
 

@@ -126,3 +126,16 @@ def test_a_table_with_missing_values_and_arrays_is_shown_under_its_name(table):
         table("%%fm echo: --over odd --schema 'k int' -o kept\n{{ t }}")
     assert "2 rows × " in shown.outputs[-1].data["text/plain"] and "Traceback" not in shown.stdout + shown.stderr
     assert "NA" not in shown.outputs[-1].data["text/html"].replace("NAME", "")
+
+
+@pytest.mark.parametrize(
+    ("index", "head"),
+    [(None, ["index", "t"]), ("product", ["product", "t"]), ("t", ["t", "(index)", "t"])],
+    ids=["nameless", "named", "as a column"],
+)
+def test_the_index_of_a_table_is_shown_by_its_name(table, index, head):
+    table.ns["rows"] = pd.DataFrame({"t": ["a", "b"]}, index=pd.Index(["x", "y"], name=index))
+    with capture_output() as shown:
+        table("%%fm echo: --over rows -o kept\n{{ t }}")
+    text = shown.outputs[-1].data["text/plain"]
+    assert text.split("\n")[0].split()[: len(head)] == head and f"{len(table.ns['kept'].columns)} columns" in text

@@ -291,6 +291,14 @@ def test_what_a_stopped_table_had_come_to_stands_under_its_name(cells):
     assert cells.ns["answers"][11]["text"] is None and "again for the rest" in cells.out
 
 
+def test_what_a_stopped_table_without_a_name_had_come_to_is_in_its_error(cells):
+    cells.ns["shaky"] = Says("fine", *(AuthenticationError("no") for _ in range(20)))
+    cells.ns["rows"] = [{"t": str(n)} for n in range(12)]
+    stop = cells.fails("%%fm shaky --over rows --concurrency 1 --fail-fast\n{{ t }}")
+    assert stop.partial[0]["text"] == "fine" and len(stop.partial) == 12
+    assert "sys.last_value.partial" in "\n".join(stop._render_traceback_())
+
+
 def test_a_verbose_traceback_shows_no_key(cells, monkeypatch):
     """`%xmode Verbose` prints the variables of every frame."""
     from fmnb.config import keys

@@ -34,6 +34,8 @@ def test_a_budget_is_never_passed_and_the_same_call_goes_on_with_a_larger_one(se
     assert model.calls == 10 and "10 of 50 answers are stored" in str(e.value)
     assert e.value.billed, "the rows before it were paid"
     assert "run this again with another --budget to resume; the new budget starts at zero" in e.value.hint
+    assert len(e.value.partial) == 50 and e.value.partial["cost"].sum() == pytest.approx(1.0)
+    assert "The table so far is the attribute `partial` of this error" in str(e.value)
     assert "larger" not in str(e.value) and "run this again to resume" not in str(e.value)
     b = batch("Say {{ w }}", words(50), model, budget=4.0, max_tokens=100)
     assert b.summary.answered == 50 and model.calls == 50 and b.summary.cost == pytest.approx(4.0)

@@ -62,7 +62,7 @@ DOORS = [
     lambda: log.events_of("runhi"),
     lambda: log.names_of(["runhi"]),
     lambda: log.request_times(["runhi"]),
-    lambda: log.recent_seconds("m"),
+    lambda: log.recent_seconds("m", "row"),
     lambda: finding.find(finding.Filter()),
     lambda: finding.count(finding.Filter()),
     lambda: finding.kinds(),

@@ -105,6 +105,13 @@ class PartsJob(Job):
                 "The output folder is not writable", detail=f"{self.folder}: {e.strerror}", hint="Name another folder: out=..."
             ) from None
         self.run()
+        return self._result()
+
+    def partial_table(self) -> Parts | None:
+        """The parts that are complete; None if there are none."""
+        return self._result() if self.written else None
+
+    def _result(self) -> Parts:
         return Parts(self.folder, self._files(), self._summary(), self.stamp.run)
 
     def source(self) -> Iterator[list[WorkItem]]:

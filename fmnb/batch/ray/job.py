@@ -145,6 +145,7 @@ class RayMixin:
 
     def _commit_calls(self: Any, ended: list[CompletedCall]) -> None:
         for e in ended:
+            self.unusable[e.item.model].add(e.error)
             if e.error is None:
                 record_on_tape(e.item.call, e.events[1:])
         self.commit(ended)

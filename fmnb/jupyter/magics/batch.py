@@ -59,8 +59,8 @@ def run(line: Line, prompt: Any, options: Options, shell: Any) -> Any:
         return _display_table(result.result(), over, line, shell)
     except (Interrupted, FmnbError) as stop:
         stop.shown = bool(stop.run)  # a batch that has started shows the error under the cell
-        if stop.run and line.out:
-            _store_partial(stop.run, over, line, shell)
+        if line.out:
+            _store_partial(stop, over, line, shell)
         raise
 
 
@@ -95,13 +95,18 @@ def _sample(table: Any, over: Any, schema: bool) -> Any:
     if sample is None or sample.rows is None:
         return table
     few = min(sample.rows, _MAX_ROWS)
-    rows = [dict(zip(sample.names, values, strict=True)) for values in sample.take(list(range(few)), sample.columns)]
-    theirs = set() if asked is None else set(asked.names)
+    columns = getattr(table, "columns", None)
+    levels = sample.names[: sample.columns - len(columns)] if columns is not None else []  # of a pandas index
+    titles = {n: n.removesuffix(" (index)") for n in levels}
+    titles = {n: title for n, title in titles.items() if title not in sample.names}  # a column may have that name
+    names = [titles.get(n, n) for n in sample.names]
+    rows = [dict(zip(names, values, strict=True)) for values in sample.take(list(range(few)), sample.columns)]
+    theirs = set() if asked is None else {titles.get(n, n) for n in asked.names}
     hidden = _FACTS | {"text", "data"} if schema else _FACTS
-    shown = tuple(n for n in sample.names if n in theirs or not _is_fact(n, hidden))
+    shown = tuple(n for n in names if n in theirs or n in titles.values() or not _is_fact(n, hidden))
     first = f"the first {few} of " if few < sample.rows else ""
     more = sample.columns - len(shown)
-    note = f"{first}{sample.rows:,} row{'s' * (sample.rows != 1)} × {sample.columns} columns"
+    note = f"{first}{sample.rows:,} row{'s' * (sample.rows != 1)} × {sample.columns - len(levels)} columns"
     return Rows(rows, shown, note + (f"; {more:,} about the calls (model, time, tokens, cost, run) are not shown" if more else ""))
 
 
@@ -110,26 +115,14 @@ def _is_fact(name: str, hidden: frozenset[str] | set[str]) -> bool:
     return any(name == f or name.startswith(f"{f}_") for f in hidden)
 
 
-def _store_partial(run: str, over: Any, line: Line, shell: Any) -> None:
+def _store_partial(stop: Interrupted | FmnbError, over: Any, line: Line, shell: Any) -> None:
     """Store the answers of a stopped batch under the requested name."""
-    from ...batch.result import reopen
-
-    try:
-        part = reopen(run)
-        shell.user_ns[line.out] = table = part.result(over) if _row_count(over) == part.rows else part.result()
-    except FmnbError:  # nothing was stored, or the table is in files: its parts are in their folder
+    if stop.partial is None:  # no answer or part
         return
+    shell.user_ns[line.out] = table = stop.partial
+    stop.partial = None  # the name replaces it
     _display_table(table, over, line, shell)
     print(f"{line.out} has the answers so far; run the same cell again for the rest.")
-
-
-def _row_count(over: Any) -> int | None:
-    from ...batch.io import tables
-
-    try:
-        return int(tables.table_of(over).count)
-    except (FmnbError, TypeError):
-        return None
 
 
 def evaluate(line: Line, prompt: Any, models: list[Any], values: dict[str, Any], shell: Any) -> Any:
