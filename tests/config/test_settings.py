@@ -45,7 +45,7 @@ def test_the_nearer_layer_wins_value_by_value(files):
 def test_the_order_of_who_names_the_model(files, monkeypatch):
     from fmnb.calls.session import session
 
-    assert default_model() == ("", "")
+    assert default_model() == ("embedded", "built in")
     files("admin", '[default]\nmodel = "echo:a"\n')
     assert default_model() == ("echo:a", "administrator fmnb.toml")
     files("project", '[default]\nmodel = "echo:p"\n')
