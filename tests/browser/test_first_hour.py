@@ -70,7 +70,7 @@ questions = pd.read_csv("bank_questions.csv").head(80)
 def right(answer, target):
     return target in answer"""
 LABEL = '%%fm embedded --over questions --schema "about delivery|exchange|lost card|top-up" -o labeled\nWhat is it about? {{ question }}'
-ASKED = """prompts = [r["prompt"] for r in fm.log(kind="row", limit=1000) if r["finish_reason"] == "stop"]
+ASKED = """prompts = [r["prompt"] for r in fm.log(kind="row", limit=1000) if r["prompt"].startswith("What is it about?") and r["finish_reason"] == "stop"]
 print(len(prompts), "asked,", len(set(prompts)), "prompts,", len(questions["question"].unique()), "questions,", labeled["about"].notna().sum(), "labels")"""
 EVALUATE = f"{LABEL.partition(' -o')[0]} --head 24 --score right --target topic -o e\n{LABEL.partition(chr(10))[2]}"
 

@@ -244,7 +244,7 @@ def test_a_prompt_runs_as_typed(notebook):
 
 SET = """async ([plugin, name, value]) => {
   const app = window.jupyterapp;
-  const token = [...app.pluginRegistry._services.keys()].find(t => t.name === '@jupyterlab/coreutils:ISettingRegistry');
+  const token = [...(app.pluginRegistry ?? app)._services.keys()].find(t => t.name === '@jupyterlab/coreutils:ISettingRegistry');
   const registry = await app.resolveRequiredService(token);
   value === null ? await registry.remove(plugin, name) : await registry.set(plugin, name, value);
 }"""
