@@ -45,7 +45,7 @@ RESERVED_PARAMS = {
     "messages": "the cell's text",
     "response_format": "--schema",
     "stream": "nothing: answers always stream",
-    "tools": "--tools",
+    "tools": "nothing: tools are not part of this version yet",
     "quant": "--quant",
     "dtype": "--dtype",
     # A key in a cell is a key in the notebook, its checkpoints, the log and the tape.

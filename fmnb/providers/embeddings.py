@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ..core.backend import Vectors
-from ..core.errors import UnexpectedResponseError, UsageError
+from ..core.errors import FmnbError, UnexpectedResponseError, UsageError
 from ..core.events import Event, Notice, UsageReported
 from ..core.types import Usage
 from . import prices
@@ -54,7 +54,7 @@ async def embed(
         except Exception as e:
             status = getattr(e, "status_code", None)
             if status not in (400, 422) or rejected_option(body, client.body_of(e.response)) != "encoding_format":  # type: ignore[attr-defined]
-                raise client.error_from(p, model, e, secret) from None
+                raise _error_from(p, model, e, secret) from None
             del body["encoding_format"]  # the response then has plain numbers
     document = client.body_of(response)
     if isinstance(document, dict) and document.get("error"):  # some send errors with status 200
@@ -71,6 +71,15 @@ async def embed(
         )
     )
     yield Vectors(tuple(range(len(texts))), values)
+
+
+def _error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
+    """The error of a failed request; a server without this address has no embeddings."""
+    error = client.error_from(p, model, e, secret)
+    if error.message.startswith("Nothing answers chat requests"):
+        error.message = error.message.replace("chat requests", "embedding requests")
+        error.hint = "Check the base_url, or use a service with embeddings: `%fm models embed` lists some."
+    return error
 
 
 def _read_vectors(p: Profile, document: Any, count: int, text: str, secret: str) -> Any:

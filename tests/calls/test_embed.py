@@ -7,6 +7,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.core.errors import (
+    BadRequestError,
     BudgetError,
     ContextTooLongError,
     Interrupted,
@@ -231,3 +232,11 @@ def test_an_interrupt_says_what_is_kept_and_the_next_time_goes_on_there(server):
     before = len(server.requests)
     assert fm.embed(texts, "shop:m").shape == (600, 3)
     assert sum(len(r["input"]) for r in server.requests[before:]) <= 216
+
+
+def test_a_server_without_embeddings_says_so(monkeypatch):
+    with VectorServer(404) as running:
+        monkeypatch.setenv("VLLM_BASE_URL", running.url)
+        with pytest.raises(BadRequestError, match="Nothing answers embedding requests") as e:
+            fm.embed(["a"], "vllm:m")
+    assert "%fm models embed" in e.value.hint

@@ -288,3 +288,22 @@ def test_an_error_survives_a_trip_through_json_and_pickle(lab):
     error = lab.fails("%%fm lab:cut\nhello")
     for again in (pickle.loads(pickle.dumps(error)), errors.error_from_dict(json.loads(json.dumps(error.to_dict())))):
         assert type(again) is type(error) and str(again) == str(error) and again.billed is error.billed
+
+
+def test_a_short_wait_is_not_no_wait(lab):
+    wire.fixed("limited-briefly", wire.error(429, "Rate limit reached", "rate_limit_exceeded", headers={"retry-after-ms": "20"}))
+    assert "asks to wait 1 s" in str(lab.fails("%%fm lab:limited-briefly\nhi"))
+
+
+def test_a_service_that_ignores_the_schema_is_named_as_the_cause(lab):
+    error = lab.fails("%%fm lab:plain --schema 'n int'\nhi")
+    assert "the service ignored that" in str(error) and "The answer is not JSON" in str(error)
+
+
+def test_the_model_of_a_server_is_not_unloaded_here(lab):
+    error = lab.fails("%fm unload llamacpp:x")
+    assert "Only models in the memory of this kernel" in str(error) and "llama.cpp" in str(error)
+
+
+def test_a_raw_parameter_that_no_option_replaces_names_none(lab):
+    assert "tools are not part of this version yet" in str(lab.fails("%%fm lab:plain -p tools=1\nhi"))

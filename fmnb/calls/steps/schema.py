@@ -98,6 +98,9 @@ def data_of(call: Call, text: str, end: Finished | None) -> Any:
             raise truncated_error(e) from None
         if is_stuck(text, reason):
             raise repetition_error(e) from None
+        profile = getattr(call.target, "profile", None)
+        if e.message == "The answer is not JSON" and not e.hint and profile is not None and profile.schema != "none":
+            e.hint = "The request asked for JSON with this schema, and the service ignored that: use another model or server."
         raise
 
 

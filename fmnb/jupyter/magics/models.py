@@ -14,6 +14,7 @@ from ...config.confirm import confirm
 from ...config.settings import set_user
 from ...core.errors import FmnbError, UsageError
 from ...engines import loaded
+from ...providers import profiles
 from ...views.router import view_for
 from ..comm import send_state
 from .arguments import flags_of
@@ -106,11 +107,23 @@ def rm(rest: str, shell: Any) -> None:
     print(f"Freed {weights.remove(source) / 1e6:,.0f} MB.")
 
 
+def _check_in_process(word: str) -> None:
+    """Refuse the model of a server: its memory is not this process's."""
+    name, colon, _ = word.partition(":")
+    if colon and name in profiles.names():
+        raise UsageError(
+            "Only models in the memory of this kernel can be unloaded here",
+            detail=f"{word} is a model of {profiles.profile(name).label}",
+            hint="Unload it there. `%fm doctor` lists what this kernel has in memory.",
+        )
+
+
 def unload(rest: str, shell: Any) -> None:
     """Free the memory of loaded models."""
     words, _ = flags_of(rest)
     which = None
     if words:
+        _check_in_process(words[0])
         which = weights.locate(source_of(words[0])) if words[0] in weights.known_names() or ":" in words[0] else words[0]
     unloaded = loaded.unload(which)
     print("Freed " + ", ".join(f"{m.name} ({m.memory / 1e6:,.0f} MB)" for m in unloaded) + "." if unloaded else "Nothing is loaded.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import email.utils
 import json
+import math
 import os
 import re
 import time
@@ -107,7 +108,7 @@ def from_status(
         )
     if status == 429:
         wait = retry_after(headers)
-        after = f" The service asks to wait {wait:.0f} s." if wait else ""
+        after = f" The service asks to wait {max(1, math.ceil(wait))} s." if wait else ""
         return RateLimitError(
             f"{who} rate limit reached" + (" (HTTP 429)" if sent else ""),
             detail=detail,

@@ -70,7 +70,7 @@ async def fetch(p: Profile, url: str) -> bytes:
     if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
         raise CallError(
             f"{p.label} returned an image URL of a host that is not allowed",
-            detail=f"{parts.scheme}://{host}",
+            detail=url,
             hint=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
             billed=True,
         )
@@ -87,8 +87,8 @@ async def fetch(p: Profile, url: str) -> bytes:
             if response.status_code != 200:
                 raise CallError(
                     f"{p.label} generated the image but did not deliver it",
-                    detail=f"{response.status_code} from {host}",
-                    hint="Try again.",
+                    detail=f"{response.status_code} from {url}",
+                    hint="Open that address soon, since it may expire; a second request is billed again.",
                     billed=True,
                 )
             async for block in response.aiter_bytes():
@@ -103,6 +103,7 @@ async def fetch(p: Profile, url: str) -> bytes:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise
         error = connection_errors.from_exception(p, e, 0, "")
+        error.hint = f"{error.hint} The image is at {url}".strip()
         error.billed, error.retryable = True, False  # the image was billed; a retry would buy another
         raise error from None
     return bytes(data)

@@ -25,9 +25,14 @@ class Frames:
         self._event = b""
         self.unexpected = ""  # the first unexpected content
         self._first = True
+        self._after_cr = False  # the bytes so far end with a carriage return
 
     def feed(self, data: bytes) -> list[Any]:
         """The JSON documents completed by these bytes; DONE for the end mark."""
+        if b"\r" in data or self._after_cr:  # a line ends with a line feed, a carriage return, or both
+            data = data[1:] if self._after_cr and data[:1] == b"\n" else data
+            self._after_cr = data[-1:] == b"\r"
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = (self._rest + data if self._rest else data).split(b"\n")
         self._rest = lines.pop()
         if self._first and lines:
@@ -35,8 +40,6 @@ class Frames:
             lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
         out: list[Any] = []
         for line in lines:
-            if line[-1:] == b"\r":
-                line = line[:-1]
             if not line:
                 if self._data:
                     self._close(out)

@@ -161,6 +161,13 @@ def test_a_picture_that_comes_as_an_address_is_fetched_at_once_and_without_the_k
     assert r.extra["revised_prompt"] == "a very small cat"
 
 
+@pytest.mark.parametrize(("which", "path"), [("image-elsewhere", "evil.example/made.png"), ("image-moved", "/files/moved.png")])
+def test_a_picture_that_is_not_fetched_keeps_its_address(server, which, path):
+    """It is paid for, and the person may open it."""
+    with pytest.raises(CallError, match=rf"https?://\S*{path}"):
+        run(model(server, "openai", which), ask())
+
+
 @pytest.mark.parametrize("which", ["image-elsewhere", "image-moved"])
 def test_an_address_elsewhere_is_not_fetched(server, which):
     with pytest.raises(CallError) as e:

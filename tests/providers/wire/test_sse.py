@@ -87,3 +87,10 @@ def test_reasoning_counted_beside_the_answer_is_added_to_it():
 def test_cached_tokens_are_found_under_every_name():
     for name in ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens"):
         assert usage({"prompt_tokens": 9, "completion_tokens": 1, name: 4}).cached_tokens == 4
+
+
+@given(st.sampled_from([b"\r", b"\r\n", b"\n"]), st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_lines_may_end_in_each_of_the_three_ways(ending, cuts):
+    stream = STREAM.replace(b"\r\n", b"\n").replace(b"\n", ending)
+    edges = [0, *sorted(min(c, len(stream)) for c in cuts), len(stream)]
+    assert read([stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]) == read([STREAM])
