@@ -28,7 +28,8 @@ class Profile:
     (shell patterns) that may receive the key from `key_env` and the values from `header_env`
     (header -> variable). `slow` explains why the first answer may take long. `offers` are
     patterns of the models in its price table that this address serves; `vision_models` are
-    patterns of models known to accept images (other models are not blocked).
+    patterns of models known to accept images (other models are not blocked). With
+    `returns_reasoning`, the service expects the reasoning of earlier turns back.
 
     `runs_here` (`local` in a table) marks a server that runs its models itself: at an address of
     this machine, no data leaves the machine and calls are free. `elsewhere` maps patterns of models
@@ -66,6 +67,7 @@ class Profile:
     max_tokens_field: str = "max_tokens"
     stream_options: bool = True
     reasoning_fields: tuple[str, ...] = ("reasoning_content", "reasoning")
+    returns_reasoning: bool = False
     images: bool = True
     files: bool = False
     schema: str = "json_schema"

@@ -70,6 +70,18 @@ def test_reasoning_details_come_back_to_be_sent_again(server):
     assert chat_completions.messages(profile("groq"), (again,)) == [{"role": "assistant", "content": "yes"}]
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "field"), [("zai", "reasoning-content", "reasoning_content"), ("cerebras", "reasoning", "reasoning")]
+)
+def test_reasoning_goes_back_to_the_services_that_expect_it_and_to_no_other(server, name, model, field, monkeypatch):
+    monkeypatch.setenv(f"{name.upper()}_API_KEY", "k-1234")
+    got = answer(server, model, name=name)
+    (sent,) = chat_completions.messages(profile(name), (got.messages[-1],))
+    assert sent[field] == got.reasoning and sent["content"] == "yes"
+    assert field not in chat_completions.messages(profile("groq"), (got.messages[-1],))[0]
+    assert field not in chat_completions.messages(profile("vllm"), (answer(server, model).messages[-1],))[0]
+
+
 def test_what_local_engines_say_of_an_answer_is_not_sent_to_a_service():
     got = Response("yes", reasoning="hm", extra={"tokens_per_second": 9.0})
     assert chat_completions.messages(profile("vllm"), got.messages) == [{"role": "assistant", "content": "yes"}]

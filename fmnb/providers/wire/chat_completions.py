@@ -139,8 +139,9 @@ def drop_option(body: dict[str, Any], option: str, request: Request) -> str | No
 class ChatAnswer(Answer):
     """The state of one stream of chunks."""
 
-    def __init__(self, fields: tuple[str, ...] = ("reasoning_content", "reasoning"), by: str = ""):
+    def __init__(self, fields: tuple[str, ...] = ("reasoning_content", "reasoning"), by: str = "", returns_reasoning: bool = False):
         super().__init__()
+        self._returns_reasoning = returns_reasoning
         self.fields = fields
         self._by = by
         self._ids: dict[int, str] = {}
@@ -200,6 +201,9 @@ class ChatAnswer(Answer):
         for name in self.fields:
             if isinstance(delta.get(name), str) and delta[name]:
                 self._think(delta[name], out)
+                if self._returns_reasoning:
+                    state = self.extra.setdefault(PROVIDER_STATE, {"by": self._by, "said": {}})["said"]
+                    state[name] = state.get(name, "") + delta[name]
                 break
         if delta.get("tool_calls"):
             for call in delta["tool_calls"]:
@@ -245,7 +249,7 @@ WIRE = Wire(
     name="chat",
     path="/chat/completions",
     body=body,
-    answer=lambda profile, model, request: ChatAnswer(profile.reasoning_fields, _by(profile)),
+    answer=lambda profile, model, request: ChatAnswer(profile.reasoning_fields, _by(profile), profile.returns_reasoning),
     drop_option=drop_option,
     complete_key="choices",
 )
