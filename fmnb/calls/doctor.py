@@ -94,19 +94,19 @@ def _models() -> Iterator[tuple[str, str, str, str]]:
         "model embedded",
         "ok" if path else "missing",
         str(path) if path else weights.describe_size("embedded"),
-        "for trying cells and short rewrites; its facts and numbers are often wrong" if path else "%fm pull embedded",
+        "for trying cells; often wrong on facts, numbers, labels" if path else "%fm pull embedded",
     )
     offers = better_models()
     for offer in offers:
         yield (
-            "better model",
+            f"better: {offer.model}",
             "ready" if not offer.command else "offered",
-            f"{offer.model}: {offer.reason}",
+            offer.reason,
             offer.command or f"%fm use {offer.model}",
         )
     if not offers:
         yield (
-            "better model",
+            "better",
             "none",
             "no server, no key, and no room for a download",
             "a server such as Ollama, `%fm key set NAME`, or free memory",

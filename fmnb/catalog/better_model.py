@@ -109,8 +109,8 @@ def _with_key(profiles: Iterable[Profile]) -> Offer | None:
         if names:
             cheapest = min(names, key=lambda m: prices.per_million(p, m)[0] or float("inf"))
             price_in, price_out = prices.per_million(p, cheapest)
-            price = f", ${price_in:g} and ${price_out:g} for a million tokens in and out" if price_in and price_out else ""
-            return Offer(f"{p.name}:{cheapest}", "key", f"your key is set; prompts go to {p.recipient}{price}")
+            price = f", ${price_in:g} / ${price_out:g} per million tokens" if price_in and price_out else ""
+            return Offer(f"{p.name}:{cheapest}", "key", f"prompts go to {p.recipient}{price}")
     return None
 
 
@@ -122,7 +122,7 @@ def _download(names: Collection[str], memory: int | None, disk: int | None) -> O
         if name not in names or size is None:
             continue
         if (disk is None or size * 1.1 <= disk) and (memory is None or size * _FACTOR <= memory):
-            reason = f"about {Bytes(size)} to download, {row.license}; then runs on this machine, without a key"
+            reason = f"about {Bytes(size)}, {row.license}; then runs here, without a key"
             return Offer(name, "download", reason, f"%fm pull {name}", row.license, size)
     return None
 

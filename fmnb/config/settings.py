@@ -302,6 +302,19 @@ def trust(path: Path) -> None:
     _replace(file, json.dumps(known, indent=1))
 
 
+def distrust(path: Path) -> bool:
+    """Withdraw the trust in a project file; True if it was trusted."""
+    file = home() / "trusted.json"
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    if known.pop(str(path.resolve()), None) is None:
+        return False
+    _replace(file, json.dumps(known, indent=1))
+    return True
+
+
 def set_user(table: str, name: str, value: Any) -> None:
     """Write one value to the user's settings file; None removes it. The rest of the file is unchanged.
 

@@ -78,11 +78,13 @@ def _read_json(text: str, lists: bool = False) -> Any:
             first = first or e
         except RecursionError:
             raise SchemaMismatchError("The answer is not JSON", detail="nested too deeply", billed=True) from None
+        except ValueError:  # Python converts no integer of more than 4,300 digits
+            raise SchemaMismatchError("The answer cannot be used", detail="it has a number with thousands of digits", billed=True) from None
     decoder = json.JSONDecoder()
     for m in list(re.finditer(r"[{\[]", stripped))[:50]:
         try:
             data, _ = decoder.raw_decode(stripped, m.start())
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
         if isinstance(data, dict) or (isinstance(data, list) and (lists or not data or isinstance(data[0], dict))):
             return data

@@ -6,6 +6,7 @@
  * run id is at the end of the footer's details, which model text cannot forge.
  */
 
+import { Notification } from '@jupyterlab/apputils';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Kernels } from './kernels';
@@ -50,6 +51,8 @@ export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, 
         if (kernels.sendFeedback(panel, run, rating)) {
           ratings.set(run, rating);
           draw();
+        } else {
+          Notification.warning(trans.__('The rating was not stored: the kernel has not loaded fmnb. Run %load_ext fmnb first.'));
         }
       });
       return button;

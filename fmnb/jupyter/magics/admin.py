@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ...catalog.resolve import forget_backends, usable_profiles
 from ...comparison.compare import reopen
 from ...config import keys, settings
 from ...config.confirm import confirm, secret
+from ...config.environment import set_here
 from ...core.errors import UsageError, alternatives
 from ...core.events import Started
 from ...core.inert_text import printable
@@ -46,8 +48,14 @@ def key(rest: str, shell: Any) -> Any:
         print("Removed." if keys.remove_key(p.name) else "There was no stored key.")
     else:
         variable = p.key_env[0] if p.key_env else "the provider's variable"
+        if any(os.environ.get(v) and set_here(v) for v in p.base_url_env):
+            raise UsageError(
+                f"A cell has set another address for {p.label}",
+                detail=p.usual_address,
+                hint=f"Set {alternatives(p.base_url_env)} before Jupyter starts if you trust it; then the key can be stored for it.",
+            )
         value = secret(
-            f"Key for {p.label} (goes to {p.usual_host}):",
+            f"Key for {p.label} (goes to {p.usual_address}):",
             f"Set {variable} in the environment before the kernel starts, or run `%fm key set {p.name}` in a live notebook.",
         )
         print(f"Stored in the {keys.set_key(p.name, value, p.usual_address)}.")
@@ -181,7 +189,14 @@ def trust(rest: str, shell: Any) -> None:
         print(*map(printable, lines), sep="\n")
     for table in sorted(set(settings_) - {"provider", "default", "alias"}):
         print(printable(f"[{table}]: {settings_[table]}"))
-    confirm(f"Let {file} decide where these providers' requests and keys go?")
+    before = settings.trusted(file)
+    try:
+        confirm(f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?")
+    except UsageError:
+        if before and settings.distrust(file):
+            print("No longer trusted.")
+            return
+        raise
     settings.trust(file)
     print("Trusted, as long as the file does not change.")
 

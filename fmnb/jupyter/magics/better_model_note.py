@@ -17,10 +17,11 @@ _WAIT = 1.0  # seconds after the answer; a machine that takes longer shows the n
 
 
 class NoteState:
-    """Whether this kernel has shown the note."""
+    """Whether this kernel has shown the note, and the search for it."""
 
     def __init__(self) -> None:
         self.shown = False
+        self.search: Search | None = None
 
 
 _state = current(NoteState)
@@ -52,12 +53,13 @@ def search(model: str, shell: Any) -> Search | None:
     """Start to look for better models, if a note may follow this call."""
     if _state.shown or model != "embedded" or not in_notebook(shell) or not is_watched(shell):
         return None
-    return Search()
+    _state.search = _state.search or Search()
+    return _state.search
 
 
 def show(search: Search | None, response: Response | None) -> None:
     """Show the note below the first live answer, once in a kernel."""
-    if search is None or _state.shown or response is None or response.error or response.source != "live":
+    if search is None or _state.shown or response is None or response.error or response.source not in ("live", "cached"):
         return
     offers = search.wait()
     if offers is None:

@@ -6,8 +6,10 @@ import dataclasses
 import datetime
 from typing import Any
 
+from ...catalog import weights
+from ...catalog.resolve import SCHEMES
 from ...config import settings
-from ...core.errors import UsageError
+from ...core.errors import FmnbError, UsageError
 from ...core.events import Event, Media, Started, event_to_dict
 from ...core.types import to_dict
 from ...limits.budget import budget
@@ -60,7 +62,19 @@ class RunHandler(Handler):
 def _row(r: dict[str, Any]) -> schemas.RunRow:
     values = {n: r[n] for n in schemas.RunRow.__dataclass_fields__ if r.get(n) is not None}
     values["prompt"], values["text"] = (r.get("prompt") or "")[:2000], (r.get("text") or "")[:2000]
-    return schemas.RunRow(**{"model": "", "source": "", "kind": "", **values})
+    values["model"] = _known_name(str(values.get("model", "")))
+    return schemas.RunRow(**{"source": "", "kind": "", **values})
+
+
+def _known_name(model: str) -> str:
+    """The short name of known weights, which the log lists by their source."""
+    if model.partition(":")[0] not in SCHEMES:
+        return model
+    try:
+        known = weights.known_of(weights.parse(model))
+    except FmnbError:
+        return model
+    return known.alias if known is not None else model
 
 
 def _without_media(event: Event) -> dict[str, Any]:

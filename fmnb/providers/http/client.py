@@ -43,7 +43,7 @@ async def secret(p: Profile) -> str:
     # a keyring may open a dialog: never on the event loop
     key = find_key(p) if in_environment or keys.is_cached(p.name) else await to_thread(lambda: find_key(p))
     if key is None and p.needs_key:
-        raise errors.missing_key(p, withheld=in_environment)
+        raise errors.missing_key(p, withheld=in_environment or await to_thread(lambda: keys.stored(p.name)))
     return key.value if key else ""
 
 

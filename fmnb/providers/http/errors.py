@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ...config.environment import set_here
 from ...core.errors import (
     AuthenticationError,
     BadRequestError,
@@ -49,11 +50,14 @@ _LIMITS = (
 def missing_key(profile: Profile, withheld: bool) -> FmnbError:
     """The error for a missing key; `withheld` if there is a key, but for another host."""
     variable = profile.key_env[0] if profile.key_env else ""
+    set_by_cell = any(os.environ.get(v) and set_here(v) for v in profile.base_url_env)
     if withheld:
         return KeyMissingError(
             f"The key for {profile.label} is not sent to another address",
-            detail=profile.host or profile.shown_url,
-            hint=f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
+            detail=f"{profile.address or profile.shown_url}{', which a cell set' if set_by_cell else ''}",
+            hint=f"Set {alternatives(profile.base_url_env)} before Jupyter starts if you trust that address."
+            if set_by_cell
+            else f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
         )
     either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
     return KeyMissingError(

@@ -5,6 +5,7 @@ import React from 'react';
 import { newer, isActive, fromRow, type Run } from '../fold';
 import type { RunRow, Spending } from '../types';
 import { ago, count, dollars } from '../format';
+import { shortName } from '../modelNames';
 import { RunLine } from './runs';
 import type { ViewProps } from './props';
 import { withCode } from './withCode';
@@ -121,7 +122,7 @@ function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.
     <li className="fmnb-Run">
       <div className="fmnb-Line">
         <button className="fmnb-Link fmnb-Name fmnb-Flex" title={trans.__('Open this run')} onClick={() => void commands.execute('fmnb:open-run', { run: row.run })}>
-          {call ? row.prompt || trans.__('(no text)') : `${row.kind}: ${row.model}`}
+          {call ? row.prompt || trans.__('(no text)') : `${row.kind}: ${shortName(row.model)}`}
         </button>
         {call && (
           <button
@@ -135,7 +136,7 @@ function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.
         )}
       </div>
       <div className="fmnb-Secondary fmnb-Meta">
-        {[row.model, ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source, incomplete ? row.finish_reason : ''].filter(Boolean).join(' · ')}
+        {[shortName(row.model), ago(row.started, Date.now() / 1000), row.cost ? dollars(row.cost) : '', row.source === 'live' ? '' : row.source, incomplete ? row.finish_reason : ''].filter(Boolean).join(' · ')}
       </div>
       {row.error && <div className="fmnb-Warning">{row.error}</div>}
     </li>

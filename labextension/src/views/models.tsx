@@ -149,7 +149,7 @@ export function Models(props: ViewProps): JSX.Element {
     }
   };
 
-  const none = catalog.fetchedAt > 0 && !rows.some(r => r.kind === 'model' || r.kind === 'hub');
+  const none = catalog.fetchedAt > 0 && !rows.some(r => r.kind === 'group' && r.size > 0);
   return (
     <div className="fmnb-Models" ref={root} data-compact={model.compact || undefined}>
       <CurrentNotebook {...props} />
@@ -233,7 +233,7 @@ function rowsOf({ model, trans }: ViewProps, closed: ReadonlySet<string>, opened
   };
   const titles = {
     ready: trans.__('Ready'),
-    needs: trans.__('Needs a key or a download'),
+    needs: trans.__('Needs setup'),
     locked: trans.__('Locked by the administrator')
   };
   for (const [name, entries] of Object.entries(catalog.groups) as [keyof typeof titles, Entry[]][]) {
