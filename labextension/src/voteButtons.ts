@@ -15,7 +15,26 @@ import { replaceOutput } from './widgets';
 
 type VoteLine = { node: HTMLElement; run: string; voted: boolean };
 
+const FOCUS_LOST = 5000; // ms in which a replaced output gives the focus to what replaces it
+
+/** Remembers the cell whose buttons had the focus: a vote and its undoing replace the focused element. */
+function keepFocus(): (panel: NotebookPanel) => void {
+  let last: { cell: Element; at: number } | null = null;
+  document.addEventListener('focusin', e => {
+    const cell = (e.target as Element).closest('.fmnb-w, .fmnb-VoteButton')?.closest('.jp-Cell');
+    last = cell ? { cell, at: Date.now() } : null;
+  });
+  document.addEventListener('keydown', () => last && (last.at = Date.now()), true);
+  return panel => {
+    const lost = document.activeElement === document.body || document.activeElement === panel.content.node;
+    if (last && lost && Date.now() - last.at < FOCUS_LOST && panel.node.contains(last.cell)) {
+      last.cell.querySelector<HTMLElement>('.fmnb-VoteButton, .fmnb-w button')?.focus({ preventScroll: true });
+    }
+  };
+}
+
 export function addVoteButtons(tracker: INotebookTracker, kernels: Kernels, trans: TranslationBundle): void {
+  const restoreFocus = keepFocus();
   onPanelChanges(tracker, kernels, panel => {
     const connected = Boolean(kernels.of(panel)) && !kernels.of(panel)?.upgrade;
     for (const { node, run, voted } of panel.content.widgets.flatMap(linesOf)) {
@@ -28,6 +47,7 @@ export function addVoteButtons(tracker: INotebookTracker, kernels: Kernels, tran
         (node.querySelector('p') ?? node).append(button(panel, run, label));
       }
     }
+    restoreFocus(panel);
   });
   const button = (panel: NotebookPanel, run: string, label: string) => {
     const made = document.createElement('button');

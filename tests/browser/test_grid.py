@@ -384,3 +384,15 @@ def test_a_comparison_shows_the_vote_and_one_menu(notebook):
     more.click()
     nb.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
     expect(menu).to_be_hidden()
+
+
+def test_a_vote_by_keyboard_keeps_the_focus_at_the_comparison(notebook):
+    nb = notebook("%%fm echo: echo:think\nhello")
+    nb.run(1)
+    first = nb.cell(1).get_by_role("button", name="echo:", exact=True)
+    first.focus()
+    nb.page.keyboard.press("Enter")
+    undo = nb.cell(1).get_by_role("button", name="Undo the vote")
+    expect(undo).to_be_focused()
+    nb.page.keyboard.press("Enter")
+    expect(nb.cell(1).locator(".fmnb-w button").first).to_be_focused()
