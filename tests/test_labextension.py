@@ -107,6 +107,8 @@ def test_a_short_name_is_the_same_in_page_and_kernel(packages):
         "/srv/models/tiny/",
         "object:shout",
         "lmstudio:",
+        "theirs:embedded",
+        "torch:embedded",
     ]
     script = SHORT % (SOURCE / "lib" / "modelNames.js").as_uri()
     done = subprocess.run(

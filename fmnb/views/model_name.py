@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from ..core.registry import ENGINES
 from ..core.response import Response
 
 _LOCAL = "local"
 _TEST_PROVIDER = "echo"  # the rest of its name says how it answers
+_OURS = ("embedded", "minilm")  # another provider's model of that name keeps its provider
 _VERSION = re.compile(r"(==|@)[^/]*$")
 
 
@@ -23,11 +25,11 @@ def short_name(name: str) -> str:
     Returns:
         The short name; an alias and a custom model are short already.
 
-    >>> short_name("openai:gpt-5-mini"), short_name("hf:org/repo@main/tiny-q4.gguf"), short_name("embedded")
-    ('gpt-5-mini', 'tiny-q4', 'embedded')
+    >>> short_name("openai:gpt-5-mini"), short_name("hf:org/repo@main/tiny-q4.gguf"), short_name("other:embedded")
+    ('gpt-5-mini', 'tiny-q4', 'other:embedded')
     """
     provider, colon, rest = name.partition(":")
-    if provider == _TEST_PROVIDER or (colon and not rest):
+    if provider == _TEST_PROVIDER or (colon and (not rest or (rest in _OURS and provider not in ENGINES))):
         return name
     if provider in ("hf", "pypi", "path"):
         rest = _VERSION.sub("", rest)

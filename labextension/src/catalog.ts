@@ -92,7 +92,7 @@ export class Catalog {
       if (request === this.generation) {
         this.base = models.entries;
         this.failures = models.unreachable;
-        this.offers = models.offers;
+        this.offers = models.offers ?? []; // an older server part has none
         this.error = null;
         this.fetchedAt = Date.now();
         this.mergeEntries();

@@ -22,7 +22,7 @@ export function shortName(name: string): string {
   const at = name.indexOf(':');
   const provider = at < 0 ? '' : name.slice(0, at);
   let rest = name.slice(at + 1);
-  if (provider === 'echo' || (at >= 0 && !rest)) {
+  if (provider === 'echo' || (at >= 0 && (!rest || (['embedded', 'minilm'].includes(rest) && !['gguf', 'torch', 'vectors', 'diffusers'].includes(provider))))) {
     return name;
   }
   if (['hf', 'pypi', 'path'].includes(provider)) {

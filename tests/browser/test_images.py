@@ -49,7 +49,9 @@ def check(nb, i, width=640):
     assert picture.get_attribute("alt") == "Made by painter: two hills and a sun"
     box = picture.bounding_box()
     assert box["width"] <= width + 1 and abs(box["width"] / box["height"] - 640 / 360) < 0.02
-    assert "seed 7 · 20 steps" in nb.text(i)
+    details = nb.outputs(i).first.locator("details")
+    details.locator("summary").click()
+    assert "seed 7" in details.inner_text() and "20 steps" in details.inner_text()
 
 
 def test_a_picture_and_a_video_are_shown(notebook):

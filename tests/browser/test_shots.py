@@ -97,7 +97,7 @@ def test_shots_of_every_view_light_and_dark(browser, lab):
         for i, name in enumerate(names[:-2], 1):
             nb.run(i)
             if name == "reasoning_open":
-                nb.outputs(i).locator("summary").click()
+                nb.outputs(i).locator("summary").first.click()
         stopped, waiting = len(names) - 1, len(names)
         nb.start(stopped)
         nb.outputs(stopped).get_by_text("is the middle value").first.wait_for()

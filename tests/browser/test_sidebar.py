@@ -336,6 +336,7 @@ def test_a_lock_is_a_lock_with_its_reason(notebook, panel, page, lab):
         "entries": [_entry("bank:secret", ready="locked", note="not allowed by this machine's administrator")],
         "more": {},
         "unreachable": {},
+        "offers": [],
     }
     page.route("**/fmnb/models*", lambda route: route.fulfill(json=answer))
     try:

@@ -175,7 +175,7 @@ def test_axe_and_contrast_find_nothing_in_light_and_dark(notebook, axe):
     )
     nb.run(1, 2, 3, 4)
     nb.cell(4).get_by_role("row").first.wait_for()
-    nb.cell(1).locator("summary").last.click()
+    nb.cell(1).locator("summary", has_text="Parameters").click()
     nb.cell(1).get_by_role("combobox", name="Model").click()
     nb.page.keyboard.press("ArrowDown")
     nb.cell(1).get_by_role("option").first.wait_for()

@@ -162,7 +162,7 @@ def test_other_tables_have_columns_too(kinds, frame):
 
 def test_with_over_the_columns_are_names(kinds):
     found = kinds("%%fm --over df\n{{ ")
-    assert list(found)[:3] == ["text", "stars", "row"] and "df" in found
+    assert list(found)[:4] == ["text", "stars", 'row["two words"]', "row"] and "df" in found
     assert set(kinds("%%fm --over df\n{{ row['")) == {"text", "two words", "stars"}
 
 

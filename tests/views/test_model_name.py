@@ -26,6 +26,8 @@ from fmnb.views.model_name import answer_name, full_name, short_name
         ("/srv/models/tiny", "tiny"),
         ("object:shout", "shout"),
         ("lmstudio:", "lmstudio:"),
+        ("theirs:embedded", "theirs:embedded"),
+        ("torch:embedded", "embedded"),
         ("", ""),
     ],
 )

@@ -96,6 +96,7 @@ def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str]
         return Completions()
     typed = plain[1]
     items = [(name, kind) for name, kind in columns.items() if name.isidentifier()]
+    items += [(f'{_ROW}["{name}"]', kind) for name, kind in _keys(_ROW, columns, own) if not name.isidentifier()]
     items += list(loops.items())
     if columns:
         items += [(name, kind) for name, kind in ((_ROW, "row of the table"), (_NOTEBOOK, "variables")) if name not in columns]
