@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -228,10 +230,12 @@ def test_an_interrupt_says_what_is_kept_and_the_next_time_goes_on_there(server):
 
     with pytest.raises(Interrupted) as e:
         fm.embed(texts, "shop:m", sinks=[stop])
-    assert "384 of 600 vectors are cached" in e.value._render_traceback_()[0]
+    said = re.search(r"(\d+) of 600 vectors are cached", e.value._render_traceback_()[0])
+    kept = int(said[1])  # requests in flight end, and how many have ended depends on the machine
+    assert 0 < kept <= 600
     before = len(server.requests)
     assert fm.embed(texts, "shop:m").shape == (600, 3)
-    assert sum(len(r["input"]) for r in server.requests[before:]) <= 216
+    assert sum(len(r["input"]) for r in server.requests[before:]) <= 600 - kept
 
 
 def test_a_server_without_embeddings_says_so(monkeypatch):
