@@ -27,13 +27,15 @@ STARTED = """async () => {
 }"""
 
 
-def started(browser: Any, url: str) -> float:
+def started(browser: Any, url: str, extension: bool) -> float:
     """Milliseconds from the request to the restored application, in a fresh browser context."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
         page = context.new_page()
         page.goto(url, wait_until="commit")
-        return float(page.evaluate(STARTED))
+        time = float(page.evaluate(STARTED))
+        assert page.evaluate("() => window.jupyterapp.hasPlugin('fmnb:plugin')") == extension, "the extension is where it should not be"
+        return time
     finally:
         context.close()
 
@@ -64,7 +66,7 @@ def main(pairs: int) -> None:
             times: dict[str, list[float]] = {"with": [], "without": []}
             for turn in range(pairs + 1):  # the first pair warms the servers
                 for name in ("with", "without") if turn % 2 else ("without", "with"):
-                    times[name].append(started(browser, urls[name]))
+                    times[name].append(started(browser, urls[name], name == "with"))
             measured = {name: values[1:] for name, values in times.items()}
             gaps = [a - b for a, b in zip(measured["with"], measured["without"], strict=True)]
             row = {f"{name} ms": round(statistics.median(values)) for name, values in measured.items()}
