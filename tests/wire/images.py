@@ -142,6 +142,8 @@ class ImageServer:
                 return _json(200, {"data": [{"url": f"{self.url[:-3]}/files/made.png", "revised_prompt": "a very small cat"}]})
             case "image-elsewhere":
                 return _json(200, {"data": [{"url": "https://evil.example/made.png"}]})
+            case "image-with-key":
+                return _json(200, {"data": [{"url": "https://evil.example/made.png?key=0123-key-of-the-user-4567"}]})
             case "image-moved":
                 return _json(200, {"data": [{"url": f"{self.url[:-3]}/files/moved.png"}]})
             case "image-junk":

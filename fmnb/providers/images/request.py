@@ -9,8 +9,9 @@ import fnmatch
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...config import keys
 from ...core import media
-from ...core.errors import CallError, FmnbError
+from ...core.errors import CallError, FmnbError, redact
 from ..http import client, connection_errors, rejected_option
 from ..http import errors as faults
 from ..profiles import Profile
@@ -65,12 +66,13 @@ def error_from(p: Profile, model: str, e: Exception, secret: str) -> FmnbError:
 async def fetch(p: Profile, url: str) -> bytes:
     """Download from a URL of a service: from allowed hosts only, without a key or redirects."""
     parts = urlsplit(url)
+    shown = redact(url, *keys.used())  # the service chose the address: it may repeat a key
     host = parts.hostname or ""
     secure = parts.scheme == "https" or (p.loopback and parts.scheme == "http" and host == p.host)
     if not secure or not any(fnmatch.fnmatchcase(host, pattern) for pattern in (*p.image_hosts, p.host)):
         raise CallError(
             f"{p.label} returned an image URL of a host that is not allowed",
-            detail=url,
+            detail=shown,
             hint=f"If you trust that host, add it to image_hosts in a [provider.{p.name}] table of fmnb.toml.",
             billed=True,
         )
@@ -87,7 +89,7 @@ async def fetch(p: Profile, url: str) -> bytes:
             if response.status_code != 200:
                 raise CallError(
                     f"{p.label} generated the image but did not deliver it",
-                    detail=f"{response.status_code} from {url}",
+                    detail=f"{response.status_code} from {shown}",
                     hint="Open that address soon, since it may expire; a second request is billed again.",
                     billed=True,
                 )
@@ -103,7 +105,7 @@ async def fetch(p: Profile, url: str) -> bytes:
         if isinstance(e, FmnbError) or not client.is_transport(e):
             raise
         error = connection_errors.from_exception(p, e, 0, "")
-        error.hint = f"{error.hint} The image is at {url}".strip()
+        error.hint = f"{error.hint} The image is at {shown}".strip()
         error.billed, error.retryable = True, False  # the image was billed; a retry would buy another
         raise error from None
     return bytes(data)

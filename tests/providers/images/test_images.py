@@ -161,6 +161,16 @@ def test_a_picture_that_comes_as_an_address_is_fetched_at_once_and_without_the_k
     assert r.extra["revised_prompt"] == "a very small cat"
 
 
+def test_a_key_in_the_address_of_a_picture_is_not_shown(server, monkeypatch):
+    """The address is the service's, which knows the key."""
+    from fmnb.config import keys
+
+    monkeypatch.setattr(keys, "_used", {"0123-key-of-the-user-4567"})
+    with pytest.raises(CallError, match=r"made\.png\?key=\[key removed\]") as error:
+        run(model(server, "openai", "image-with-key"), ask())
+    assert "key-of-the-user" not in str(error.value.to_dict())
+
+
 @pytest.mark.parametrize(("which", "path"), [("image-elsewhere", "evil.example/made.png"), ("image-moved", "/files/moved.png")])
 def test_a_picture_that_is_not_fetched_keeps_its_address(server, which, path):
     """It is paid for, and the person may open it."""
