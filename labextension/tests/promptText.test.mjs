@@ -1,6 +1,7 @@
 /** The text of prompt cells: marks, the words of the first line, and where the picker opens. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { behindDot, staleDot } from '../lib/prompt/columnItems.js';
 import { completionsOf } from '../lib/prompt/completionItems.js';
 import { optionOf, takesValue, usageOf } from '../lib/prompt/optionTable.js';
 import { isPrompt, marksOf, opensPicker, wordsOf } from '../lib/prompt/promptText.js';
@@ -67,4 +68,20 @@ test('options, their values and models complete on the first line', () => {
   assert.equal(completionsOf('%%fm --format=m', models, false).start, 14);
   assert.ok(labels('%%fm ').includes('--over') && labels('%%fm -s ').length === 0 && labels("%%fm -s 'op").length === 0);
   assert.deepEqual(completionsOf('%%fm ', models, true).items, []);
+});
+
+test('a column that replaces the dot is listed behind it, and the dot is deleted', () => {
+  const items = ['df.text', 'df["two words"]', 'df["two cities"]'].map(label => ({ label, type: 'column' }));
+  assert.equal(behindDot(items.slice(0, 1), 'df.', 10), null);
+  assert.equal(behindDot([{ label: 'df["two words"]' }], '', 10), null);
+  const { items: moved, offer } = behindDot(items, 'df.t', 10);
+  assert.deepEqual(moved.map(i => i.insertText), ['text', 'df["two words"]', 'df["two cities"]']);
+  assert.equal(offer.start, 13);
+  const dot = { from: 10, to: 13 };
+  assert.deepEqual(staleDot(offer, 13, 'df["two words"]', 'df.'), dot);
+  assert.deepEqual(staleDot(offer, 13, 'df["two ', 'df.'), dot); // the shared beginning, then the whole
+  assert.deepEqual(staleDot(offer, 13, 'df["two words"]', 'df['), dot);
+  for (const [at, inserted, before] of [[13, 'text', 'df.'], [12, 'df["two words"]', 'df.'], [13, 'df["other"]', 'df.'], [13, 'd', 'df.'], [13, 'df["two words"]', ' +.']]) {
+    assert.equal(staleDot(offer, at, inserted, before), null);
+  }
 });

@@ -225,6 +225,29 @@ def test_a_picker_of_values_opens_while_an_expression_is_typed(notebook):
     assert marked(nb, 2)[-1].startswith("{{ df") or "{{ df.review }}" in "".join(marked(nb, 2))
 
 
+def test_a_column_that_is_no_attribute_replaces_the_dot(notebook):
+    frame = """{'stars': [5], 'two words': ['a'], 'two "cities"': ['b'], 'count': [1]}"""
+    nb = notebook(f"import pandas as pd\ndf = pd.DataFrame({frame})", "%%fm\nOf ")
+    nb.run(1)
+    go(nb, 2, "Control+End")
+    nb.page.keyboard.type("{{ df.")
+    expect(labels(nb)).to_contain_text(["stars", 'df["two words"]', 'df["two \\"cities\\""]', 'df["count"]'])
+    nb.page.keyboard.type("wor")
+    expect(labels(nb).first).to_have_text('df["two words"]')
+    nb.page.keyboard.press("Enter")
+    nb.page.keyboard.type("[0] }} and {{ df.")
+    expect(labels(nb).first).to_have_text("stars")
+    nb.page.keyboard.type("two")
+    expect(labels(nb)).to_contain_text(['df["two \\"cities\\""]', 'df["two words"]'])
+    nb.page.keyboard.press("Enter")
+    nb.page.keyboard.type(" }} {{ df.")
+    expect(labels(nb).first).to_have_text("stars")
+    nb.page.keyboard.press("Enter")
+    nb.page.keyboard.type(" }}")
+    poll = "want => document.querySelectorAll('.jp-Notebook .cm-content')[2].innerText.endsWith(want)"
+    nb.page.wait_for_function(poll, arg='Of {{ df["two words"][0] }} and {{ df["two \\"cities\\""] }} {{ df.stars }}')
+
+
 def test_with_over_the_picker_lists_the_columns(notebook):
     nb = notebook(FRAME, "%%fm --over df\nRate ")
     nb.run(1)

@@ -115,9 +115,7 @@ def test_files_are_offered_for_tables_and_attachments(kinds, tmp_path):
     assert kinds("%%fm --attach pho") == {"photo.png": "file"} and kinds("%%fm --over pho") == {}
 
 
-def test_column_names_that_need_escapes_are_left_out_and_a_broken_prompt_is_completed(kinds):
-    kinds.ns["odd"] = pd.DataFrame({'a "quoted"': [1], "plain": [2]})
-    assert set(kinds("%%fm\n{{ odd[")) == {'"plain"'}
+def test_a_broken_prompt_is_completed(kinds):
     assert "greet" in kinds("%%fm\n" + "{{ f( }} " * 200 + "{{ gre") and kinds("%%fm\n{{ " + "(" * 5000 + " }} gre") == {}
 
 
@@ -146,11 +144,65 @@ def test_names_in_an_expression_frames_first_each_with_its_kind(kinds):
 
 def test_columns_of_a_frame_after_the_dot_and_in_brackets(kinds):
     found = kinds("%%fm\n{{ df.")
-    assert list(found)[:2] == ["text", "stars"] and found["stars"] == "column, float64"
-    assert found["describe"] == "function" and found["shape"] == "property"
+    assert list(found)[:4] == ["df.text", 'df["two words"]', "df.stars", "df[7]"] and found["df.stars"] == "column, float64"
+    assert found["df.describe"] == "function" and found["df.shape"] == "property"
     assert set(kinds('%%fm\n{{ df["')) == {"text", "two words", "stars"}
-    assert set(kinds("%%fm\n{{ df[")) == {'"text"', '"two words"', '"stars"'}
+    assert set(kinds("%%fm\n{{ df[")) == {'"text"', '"two words"', '"stars"', "7"}
     assert kinds("%%fm\n{{ df['t") == {"text": "column, str", "two words": "column, int64"}
+
+
+def test_a_column_that_is_no_attribute_replaces_the_dot(kinds, cells):
+    assert list(kinds("%%fm\n{{ df.st"))[:2] == ["stars", "stack"]  # nothing to replace
+    assert list(kinds("%%fm\n{{ df.tw")) == ['df["two words"]']
+    with provisionalcompleter():
+        (found,) = cells.shell.Completer.completions("%%fm\n{{ n + df.tw }}", 17)
+    assert (found.start, found.end) == (12, 17)
+    kinds.ns["odd"] = pd.DataFrame({"count": [1], "class": [2], "_mgr": [3], "\N{LATIN SMALL LIGATURE FI}t": [4], ("a", 1): [5]})
+    assert list(kinds("%%fm\n{{ odd."))[:4] == ['odd["count"]', 'odd["class"]', 'odd["_mgr"]', 'odd["\N{LATIN SMALL LIGATURE FI}t"]']
+    assert "odd[('a', 1)]" in kinds("%%fm\n{{ odd.")
+
+
+@pytest.mark.parametrize("frame", [pl.DataFrame({"text": ["a"]}), pa.table({"text": ["a"]})])
+def test_columns_of_polars_and_arrow_are_no_attributes(kinds, frame):
+    kinds.ns["table"] = frame
+    assert list(kinds("%%fm\n{{ table.te")) == ['table["text"]']
+
+
+HOSTILE = [
+    'a "quoted"',
+    "it's",
+    "C:\\dir\\",
+    "two\nlines",
+    "a}}b",
+    "{{ a",
+    "{% if x %}",
+    "\x00\u202e",
+    "nbsp\xa0",
+    '"""',
+    "",
+    "#",
+    "Preis (€)",
+]
+
+
+@pytest.mark.parametrize("column", HOSTILE)
+@pytest.mark.parametrize("typed", ["odd.", "odd[", 'odd["', "odd['"])
+def test_completions_of_hostile_column_names_are_their_literals(kinds, cells, column, typed):
+    frame = kinds.ns["odd"] = pd.DataFrame({column: ["found"]})
+    prompt = "%%fm\nOf {{ " + typed
+    with provisionalcompleter():
+        found = next(iter(cells.shell.Completer.completions(prompt, len(prompt))))
+    expression = (prompt[: found.start] + found.text).removeprefix("%%fm\nOf {{ ")
+    expression += {"odd.": "", "odd[": "]", 'odd["': '"]', "odd['": "']"}[typed]
+    assert eval(expression, {"odd": frame}).tolist() == ["found"]
+    assert Prompt("Of {{ " + expression + ".iloc[0] }}").render(odd=frame).text == "Of found"
+
+
+def test_a_column_is_completed_after_its_own_quotes(kinds):
+    kinds.ns["odd"] = pd.DataFrame({'a "quoted"': [1], "it's": [2]})
+    assert list(kinds("%%fm\n{{ odd['a \"quo")) == ['a "quoted"'] and list(kinds('%%fm\n{{ odd["a \\"q')) == ['a \\"quoted\\"']
+    assert list(kinds("%%fm\n{{ odd[\"it'")) == ["it's"] and list(kinds('%%fm --over odd\n{{ row["it'))[:1] == ["it's"]
+    assert 'row["it\'s"]' in kinds("%%fm --over odd\n{{ ")
 
 
 @pytest.mark.parametrize("frame", [pl.DataFrame({"text": ["a"]}), pa.table({"text": ["a"]}), [{"text": "a"}], {"text": ["a"]}])

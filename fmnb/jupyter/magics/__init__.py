@@ -15,6 +15,7 @@
 - `completions`: what completion finds
 - `complete_line`: completion of options, their values, models and verbs
 - `complete_expression`: completion in `{{ }}`
+- `column_names`: how a column is written in an expression
 - `value_kinds`: the kinds of values and the columns of frames, for completion
 - `insert_cell`: code in a new cell below
 - `fix_cell`: the corrected source of a failed cell, as a change to accept

@@ -7,15 +7,16 @@ import builtins
 import re
 from typing import Any
 
+from .column_names import in_quotes, is_attribute, is_name, literal
 from .complete_line import over_data, split_words
 from .completions import Completions
-from .value_kinds import attributes_of, columns_of, is_frame, is_module, kind_of, module_names, own_names
+from .value_kinds import all_columns_of, attributes_of, columns_of, is_frame, is_module, kind_of, module_names, own_names
 
 _NOT_OURS = re.compile(r"\s*(?:[#/>!^&@~*\\]|else\b)")  # Handlebars
 _STATEMENT = re.compile(r"\{%[ \t]*(?:for\b[^%\n]*?\bin|if|elif)\b([^%\n]*)$")
 _LOOP = re.compile(r"\{%[ \t]*(?:for[ \t]+([^%\n]*?)[ \t]+in\b[^\n]*?|(endfor)[ \t]*)%\}")
-_STRING = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'""")
-_KEY = re.compile(r"""(?<![\w.])(\w+)\[\s*(["'])([^"']*)$""")
+_STRING = re.compile(r"""(\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*')|["'].*""", re.DOTALL)  # complete, or open to the end
+_KEY = re.compile(r"""(?<![\w.])(\w+)\[\s*(["'])((?:\\.|(?!\2)[^\\])*)$""", re.DOTALL)
 _BRACKET = re.compile(r"(?<![\w.])(\w+)\[\s*$")
 _ATTRIBUTE = re.compile(r"(?<![\w.)\]])([^\W\d]\w*)\.(\w*)$")
 _NAME = re.compile(r"(?<![\w.])(\w*)$")
@@ -83,20 +84,23 @@ def _loop_names(before: str) -> dict[str, str]:
 def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str], own: dict[str, Any]) -> Completions:
     code = _without_strings(source)
     if key := _KEY.search(code):
-        return Completions(key[3], _keys(key[1], columns, own))
+        name, quote, typed = key.groups()
+        return Completions(
+            typed, [(in_quotes(column, quote), kind) for column, kind in _keys(name, columns, own) if isinstance(column, str)]
+        )
     if "'" in code or '"' in code:  # in a string
         return Completions()
     if (bracket := _BRACKET.search(code)) and (keys := _keys(bracket[1], columns, own)):
-        return Completions("", [(f'"{name}"', kind) for name, kind in keys])
+        return Completions("", [(literal(column), kind) for column, kind in keys])
     if attribute := _ATTRIBUTE.search(code):
         name, typed = attribute.groups()
         bound = name in loops or name in columns
-        return Completions(typed, [] if bound or name not in own else _attributes(own[name]))
+        return Completions(typed) if bound or name not in own else _after_dot(name, typed, own[name])
     if (plain := _NAME.search(code)) is None:
         return Completions()
     typed = plain[1]
-    items = [(name, kind) for name, kind in columns.items() if name.isidentifier()]
-    items += [(f'{_ROW}["{name}"]', kind) for name, kind in _keys(_ROW, columns, own) if not name.isidentifier()]
+    items = [(name, kind) for name, kind in columns.items() if is_name(name)]
+    items += [(f"{_ROW}[{literal(column)}]", kind) for column, kind in _keys(_ROW, columns, own) if not is_name(column)]
     items += list(loops.items())
     if columns:
         items += [(name, kind) for name, kind in ((_ROW, "row of the table"), (_NOTEBOOK, "variables")) if name not in columns]
@@ -107,23 +111,27 @@ def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str]
     return Completions(typed, items)
 
 
-def _keys(name: str, columns: dict[str, str], own: dict[str, Any]) -> list[tuple[str, str]]:
-    """The columns that can stand in the brackets after a name, without those that need escapes."""
-    found = columns if name == _ROW and columns else columns_of(own.get(name))
-    return [(column, kind) for column, kind in found.items() if not re.search(r"""["'\\\n]""", column)]
+def _keys(name: str, columns: dict[str, str], own: dict[str, Any]) -> list[tuple[object, str]]:
+    """The columns that can stand in the brackets after a name."""
+    return list(columns.items()) if name == _ROW and columns else list(all_columns_of(own.get(name)).items())
 
 
 def _without_strings(source: str) -> str:
     """The source with its complete strings blanked out, at the same offsets."""
-    return _STRING.sub(lambda string: " " * len(string[0]), source)
+    return _STRING.sub(lambda string: " " * len(string[0]) if string[1] else string[0], source)
 
 
-def _attributes(value: Any) -> list[tuple[str, str]]:
-    """What can follow the dot: columns of a frame first."""
+def _after_dot(name: str, typed: str, value: Any) -> Completions:
+    """What can follow the dot: columns of a frame first. One that needs brackets replaces the dot."""
     if is_module(value):
-        return list(module_names(value).items())
-    columns = columns_of(value) if is_frame(value) else {}
-    return [(name, kind) for name, kind in columns.items() if name.isidentifier()] + list(attributes_of(value).items())
+        return Completions(typed, list(module_names(value).items()))
+    columns = all_columns_of(value) if is_frame(value) else {}
+    found = {column: kind for column, kind in columns.items() if str(column).startswith(typed)}
+    others = [(entry, kind) for entry, kind in attributes_of(value).items() if entry.startswith(typed)]
+    if all(is_attribute(value, column) for column in found):
+        return Completions(typed, [(str(column), kind) for column, kind in found.items()] + others)
+    written = [(f"{name}.{c}" if is_attribute(value, c) else f"{name}[{literal(c)}]", kind) for c, kind in found.items()]
+    return Completions(f"{name}.{typed}", written + [(f"{name}.{entry}", kind) for entry, kind in others], chosen=True)
 
 
 def _rank(value: Any) -> int:

@@ -58,16 +58,26 @@ def columns_of(value: object) -> dict[str, str]:
     >>> columns_of([{"text": "good", "stars": 5}])
     {'text': 'column', 'stars': 'column'}
     """
+    return {column: kind for column, kind in all_columns_of(value).items() if isinstance(column, str)}
+
+
+def all_columns_of(value: object) -> dict[object, str]:
+    """The columns of a table, also those named by numbers or by tuples of both, each with its type."""
+    found: dict[object, str] = {}
     if is_frame(value):
         frame: Any = value
         arrow = type(frame).__module__.startswith("pyarrow")
         names, types = (frame.schema.names, frame.schema.types) if arrow else (list(frame.columns), list(frame.dtypes))
-        return {name: f"column, {kind}" for name, kind in zip(names, types, strict=True) if isinstance(name, str)}
-    if type(value) is list and value and type(value[0]) is dict:
-        return {name: "column" for name in value[0] if isinstance(name, str)}
-    if type(value) is dict and value and all(type(v) is list for v in value.values()):
-        return {name: "column" for name in value if isinstance(name, str)}
-    return {}
+        found = {name: f"column, {kind}" for name, kind in zip(names, types, strict=True)}
+    elif type(value) is list and value and type(value[0]) is dict:
+        found = dict.fromkeys(value[0], "column")
+    elif type(value) is dict and value and all(type(v) is list for v in value.values()):
+        found = dict.fromkeys(value, "column")
+    return {column: kind for column, kind in found.items() if _is_plain(column)}
+
+
+def _is_plain(column: object) -> bool:
+    return type(column) in (str, int) or (type(column) is tuple and all(type(part) in (str, int) for part in column))
 
 
 def attributes_of(value: object) -> dict[str, str]:

@@ -30,10 +30,11 @@ export function addPromptCells({ app, extensions, languages, completions, model,
       void commands.execute('completer:invoke-notebook');
     }
   };
+  const prompts = new PromptCompletions(line => cells.includes(line), () => model.catalog.entries.values(), hasFmnb);
   void Promise.all([languages.getLanguage('text/x-ipythongfm'), languages.getLanguage('text/x-ipython')]).then(([markdown, python]) => {
     if (markdown?.support && python?.support) {
       const language = promptLanguage(markdown.support, python.support);
-      cells.load(promptExtension(language, markdown.support.support, [optionHover(trans), pickerTrigger(openPicker)]));
+      cells.load(promptExtension(language, markdown.support.support, [optionHover(trans), pickerTrigger(openPicker), prompts.deleteDot]));
     }
   });
   extensions.addExtension({
@@ -43,7 +44,7 @@ export function addPromptCells({ app, extensions, languages, completions, model,
         ? EditorExtensionRegistry.createImmutableExtension(cells.editorExtension(cell.sharedModel.getSource()))
         : null
   });
-  completions?.registerProvider(new PromptCompletions(line => cells.includes(line), () => model.catalog.entries.values(), hasFmnb));
+  completions?.registerProvider(prompts);
   commands.addCommand('fmnb:indent-prompt', {
     label: trans.__('Indent in a Prompt'),
     describedBy: { args: { type: 'object', properties: {} } },
