@@ -15,12 +15,12 @@ from ..store import batches, log
 from ..views.batch import BatchEnd, summary_lines
 from ..views.batch_preview import Preview, preview
 from ..views.bundle import error_html, error_text
+from ..views.colors import MUTED, UI
 from ..views.footer import escape_terminal
-from ..views.html import MUTED
 from .result import Batch, reopen
 
 ROWS = 8  # rows to show
-_UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
+_UI = f"font-family:{UI};font-size:12.5px;line-height:1.5"
 _STATES: dict[type, str] = {Finished: "finished", Failed: "failed", Cancelled: "stopped"}
 
 

@@ -10,7 +10,7 @@ from ..core.errors import FmnbError
 from ..core.inert_text import inert, literal, printable
 from ..core.types import File, Image, Message, Text, TokenCount
 from ..limits.budget import estimate
-from ..views.html import BORDER, MONO, MUTED, PAPER
+from ..views.colors import BORDER, MONO, MUTED, PAPER, WARNING
 from .call import PreparedCall
 from .prepare import count_tokens
 
@@ -59,7 +59,7 @@ class Preview:
         facts += map(
             inert, (self.host, self.tokens_line("tokens in"), self.price_line(), *(f"{k}={v!r}" for k, v in self.parameters.items()))
         )
-        problem = f'<p style="margin:.2em 0;color:var(--jp-warn-color0,inherit)">{inert(self.problem)}</p>' if self.problem else ""
+        problem = f'<p style="margin:.2em 0;color:{WARNING}">{inert(self.problem)}</p>' if self.problem else ""
         said = "".join(
             f'<p style="margin:.7em 0 .2em;font-size:11.5px;color:{MUTED}">{inert(m.role)}</p>'
             f'<pre style="{_TEXT}">{literal(chr(10).join(_part(p) for p in m.parts))}</pre>'

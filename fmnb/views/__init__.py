@@ -15,7 +15,7 @@ Which effects model text may have on the page is decided here.
 - `status_text`: waits, retries and progress in words
 - `sources`: citations and retrieved sources below an answer
 - `diff`: two texts compared word by word
-- `look`: the look of widgets, panels and reports: tokens and parts
+- `colors`: colors and fonts of HTML with inline styles
 - `html`: model text as HTML that cannot run anything
 - `look`: the CSS that widgets, panels and reports share
 - `math`: TeX inside Markdown

@@ -18,10 +18,10 @@ from ..core.events import Cancelled, Event, Failed, Finished, Notice, Progress, 
 from ..core.inert_text import inert, inert_with_code
 from ..core.markdown import neutral_markdown
 from ..core.version import __version__
-from .batch_preview import ERROR, Preview, preview
+from .batch_preview import Preview, preview
 from .bundle import Bundle, error_html, error_text
+from .colors import ACCENT, ERROR, ERROR_SHADE, MUTED, UI
 from .footer import escape_terminal, money, seconds, uncertain_calls_text
-from .html import MUTED
 from .live import display
 from .router import in_notebook
 from .static_output import DeferredOutput, is_watched
@@ -30,13 +30,10 @@ from .status_text import progress_line, share, waiting_line
 INTERVAL = 0.25  # seconds between updates
 ROWS = 8  # rows in the preview
 _CAUSES = 8  # causes of failures that are listed
-_UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12.5px;line-height:1.5"
+_UI = f"font-family:{UI};font-size:12.5px;line-height:1.5"
 _LINE = "margin:.15em 0;font-variant-numeric:tabular-nums"
 _SMALL = f"margin:.15em 0;font-size:11.5px;color:{MUTED};font-variant-numeric:tabular-nums"
-_ALERT = (
-    f"border-left:4px solid {ERROR};background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));"
-    "padding:.45em .9em;margin:.3em 0;border-radius:0 4px 4px 0"
-)
+_ALERT = f"border-left:4px solid {ERROR};background:{ERROR_SHADE};padding:.45em .9em;margin:.3em 0;border-radius:0 4px 4px 0"
 
 
 class BatchView:
@@ -207,7 +204,7 @@ def bar_html(line: str, share: float | None) -> str:
     return (
         f'<div role="progressbar" aria-label="Progress of the batch" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
         f'aria-valuetext="{escape(escape_terminal(line))}" style="{_BAR};max-width:28em;background:rgba(128,128,128,.28);overflow:hidden;margin:.3em 0">'
-        f'<div style="{_BAR};width:{percent}%;background:var(--jp-brand-color1,var(--vscode-progressBar-background,#1976d2))"></div></div>\n'
+        f'<div style="{_BAR};width:{percent}%;background:{ACCENT}"></div></div>\n'
     )
 
 

@@ -15,10 +15,9 @@ from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
+from .colors import BORDER, ERROR, MUTED
 from .footer import escape_terminal
-from .html import BORDER, MUTED
 
-ERROR = "var(--jp-error-color1,var(--vscode-errorForeground,#d9453c))"
 _LONG, _MANY, _SHORT = 140, 4, 80  # characters of a cell, and of one in a table with many columns
 _WORD = 22  # characters; a longer word, such as an address, is broken
 _LINE = 14  # characters; a longer text may be wrapped

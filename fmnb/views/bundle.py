@@ -14,8 +14,9 @@ from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.types import Image
 from ..core.version import __version__
+from .colors import ACCENT, BORDER, ERROR, ERROR_SHADE, MONO, MUTED, UI
 from .footer import LOCAL, anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
-from .html import BORDER, MONO, MUTED, Rendering, code, render
+from .html import Rendering, code, render
 from .sources import sources_html, sources_text
 from .status_text import run_label
 
@@ -180,7 +181,7 @@ def header_html(name: str) -> str:
     if not name:
         return ""
     return (
-        f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;font-weight:600;letter-spacing:.01em;'
+        f'<p style="font-family:{UI};font-size:12px;font-weight:600;letter-spacing:.01em;'
         f'margin:.9em 0 .4em;padding:0 0 .25em;border-bottom:1px solid {BORDER}">{inert(name)}</p>\n'
     )
 
@@ -215,7 +216,7 @@ def progress_html(line: str, share: float | None) -> str:
         bar = (
             f'<div role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" aria-label="{escape(line)}" '
             f'style="height:4px;max-width:28em;border-radius:2px;background:{BORDER};overflow:hidden;margin:.3em 0 .5em">'
-            f'<div style="height:4px;width:{percent}%;background:var(--jp-brand-color1,#1976d2)"></div></div>\n'
+            f'<div style="height:4px;width:{percent}%;background:{ACCENT}"></div></div>\n'
         )
     return f'<p style="{_QUIET}">{inert(line)}</p>\n{bar}'
 
@@ -234,7 +235,7 @@ def error_html(error: dict[str, Any], kept: int = 0, host: str = "") -> str:
     if small:
         rows.append(f'<span style="font-size:11.5px">{" · ".join(small)}</span>')
     return (
-        '<div role="alert" style="border-left:4px solid var(--jp-error-color1,#d32f2f);background:var(--jp-rendermime-error-background,rgba(211,47,47,.1));'
+        f'<div role="alert" style="border-left:4px solid {ERROR};background:{ERROR_SHADE};'
         'padding:.55em .9em;margin:.5em 0;border-radius:0 4px 4px 0;line-height:1.55">' + "<br>".join(rows) + "</div>\n"
     )
 

@@ -17,13 +17,13 @@ from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.version import __version__
 from .bundle import HIDDEN, Bundle, anonymized, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html
+from .colors import ACCENT, BORDER, MUTED, SHADE, UI
 from .footer import escape_terminal, footer_html
-from .html import BORDER, MUTED, SHADE
 from .sources import sources_html
 
 MOST_ROWS = 10  # rows that are shown; `.widget()` and `.df` have all
 _WHOLE = 30_000  # characters of an answer that are saved with the notebook
-_UI = "font-family:var(--jp-ui-font-family,system-ui,sans-serif)"
+_UI = f"font-family:{UI}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _column(r: Response, name: str, blind: bool, format: str, said: AnswerFeedba
         if badge
         else ""
     )
-    edge = "2px solid var(--jp-brand-color1,#1976d2)" if badge.startswith("✓") else f"1px solid {BORDER}"
+    edge = f"2px solid {ACCENT}" if badge.startswith("✓") else f"1px solid {BORDER}"
     body = text_html(r, format) + media_html(anonymized(r) if blind else r)
     if not blind:
         body = thought_html(r) + body + sources_html(r)

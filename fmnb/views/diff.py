@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from ..core.inert_text import inert
+from .colors import MUTED
 from .footer import escape_terminal
-from .html import MUTED
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST = 4_000  # words in total; longer texts are compared by line, for speed

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ..core.inert_text import inert, inert_with_code
 from ..core.response import Response
 from ..core.types import Usage
+from .colors import MUTED, UI, WARNING
 from .forged_footer import escape_terminal as escape_terminal
-from .html import MUTED
 from .model_name import answer_name, full_name
 
 FOOTER_PREFIX = "— fmnb · "
@@ -104,7 +104,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
     spans = [_name(first)]
     for item in items:
         wrap = "normal" if len(item) > 40 else "nowrap"
-        strong = f";color:var(--jp-warn-color0,{MUTED})" if item.startswith(_WARNINGS) else ""
+        strong = f";color:{WARNING}" if item.startswith(_WARNINGS) else ""
         spans.append(f'<span style="white-space:{wrap}{strong}">{inert(item)}</span>')
     line = " · ".join(spans)
     rows = "".join(f'<div style="overflow-wrap:anywhere">{inert_with_code(d)}</div>\n' for d in footer_details(response))
@@ -117,7 +117,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
 
 
 _OPEN = (
-    '<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
+    f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:{UI};'
     f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">'
 )
 

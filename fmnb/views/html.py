@@ -15,13 +15,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..core.inert_text import inert, literal, undirected
+from .colors import BORDER, LINK, MONO, MUTED, PAPER, SHADE, code_color
 from .math import install_math
 
-MONO = "var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace)"
-BORDER = "var(--jp-border-color2,rgba(128,128,128,.35))"
-SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
-PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # background for the theme's code colors
-MUTED = "var(--jp-ui-font-color2,inherit)"
 _HEAVY = 4_000  # markers in one paragraph; Markdown's rules are slow beyond that, and nobody writes so
 _LONG_CODE = 60_000  # characters; longer code is shown plain
 
@@ -197,7 +193,7 @@ _COMMAND = re.compile(r"\\(?=[A-Za-z]+\s*\{)")
 
 
 def _code_inline(content: str) -> str:
-    return f'<code style="font-family:{MONO};font-size:.92em;background:{SHADE};padding:.1em .35em;border-radius:3px">{literal(undirected(_visible(content)))}</code>'
+    return f'<code style="font-family:{MONO};font-size:.92em;color:inherit;background:{SHADE};padding:.1em .35em;border-radius:3px">{literal(undirected(_visible(content)))}</code>'
 
 
 def code(source: str, language: str = "") -> str:
@@ -212,21 +208,20 @@ def code(source: str, language: str = "") -> str:
 
 _BARE = "background:none;border:0;padding:0;font:inherit;color:inherit;white-space:inherit;word-break:normal;overflow-wrap:normal"  # override the front end's style for code
 
-# Theme variable, and a color readable on light and dark for front ends without it.
 _COLORS = {
-    "Keyword": ("keyword", "#8250c4"),
-    "Name.Builtin": ("builtin", "#0a7ea4"),
-    "Name.Function": ("def", "#3778c2"),
-    "Name.Class": ("def", "#3778c2"),
-    "Name.Decorator": ("meta", "#8a6d00"),
-    "Name.Tag": ("property", "#3778c2"),
-    "Name.Attribute": ("attribute", "#3778c2"),
-    "Literal.String": ("string", "#b5533c"),
-    "Literal.Number": ("number", "#2f855a"),
-    "Operator": ("operator", "#8250c4"),
-    "Comment": ("comment", "#6f7f7f"),
-    "Generic.Deleted": ("error", "#c0392b"),
-    "Generic.Inserted": ("string-2", "#2f855a"),
+    "Keyword": "keyword",
+    "Name.Builtin": "builtin",
+    "Name.Function": "def",
+    "Name.Class": "def",
+    "Name.Decorator": "meta",
+    "Name.Tag": "property",
+    "Name.Attribute": "attribute",
+    "Literal.String": "string",
+    "Literal.Number": "number",
+    "Operator": "operator",
+    "Comment": "comment",
+    "Generic.Deleted": "error",
+    "Generic.Inserted": "inserted",
 }
 
 
@@ -252,9 +247,9 @@ def _highlighted(source: str, language: str) -> str:
 def _style(kind: str) -> str:
     while kind:
         if kind in _COLORS:
-            name, colour = _COLORS[kind]
+            name = _COLORS[kind]
             italic = ";font-style:italic" if name == "comment" else ""
-            return f"color:var(--jp-mirror-editor-{name}-color,{colour}){italic}"
+            return f"color:{code_color(name)}{italic}"
         kind = kind.rpartition(".")[0]
     return ""
 
@@ -286,7 +281,9 @@ def _host(url: str) -> str:
 
 def _link_open(tokens: Any, i: int, options: Any, env: Any) -> str:
     url = str(tokens[i].attrGet("href") or "")
-    return f'<a style="color:var(--jp-content-link-color,#1a73e8)" href="{escape(url)}" title="{escape(_visible(url))}" target="_blank" rel="noopener noreferrer nofollow">'
+    return (
+        f'<a style="color:{LINK}" href="{escape(url)}" title="{escape(_visible(url))}" target="_blank" rel="noopener noreferrer nofollow">'
+    )
 
 
 def _link_close(tokens: Any, i: int, options: Any, env: Any) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
+from .colors import BORDER, MUTED
 from .footer import escape_terminal
-from .html import BORDER, MUTED
 
 _QUOTE = 300  # characters of a source that are shown
 

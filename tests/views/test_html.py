@@ -39,7 +39,7 @@ class Checker(HTMLParser):
                 self.links.append(value)
                 if urlsplit(value).scheme not in ("http", "https", "mailto"):
                     self.wrong.append(f"href {value}")
-            if name == "style" and any(bad in value.lower() for bad in ("url(", "position", "expression", "@import", "\\", "behavior")):
+            if name == "style" and any(bad in value.lower() for bad in ("url(", "position", "expression(", "@import", "\\", "behavior")):
                 self.wrong.append(f"style {value}")
         if tag not in VOID:
             self.open.append(tag)

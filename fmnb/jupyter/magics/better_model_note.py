@@ -9,7 +9,7 @@ from typing import Any
 from ...core.inert_text import inert, printable
 from ...core.response import Response
 from ...core.runtime import current
-from ...views.html import MUTED
+from ...views.colors import MUTED, UI
 from ...views.router import in_notebook
 from ...views.static_output import is_watched
 
@@ -90,7 +90,4 @@ def note(offers: tuple[Any, ...]) -> tuple[str, str]:
 
 
 def _paragraph(html: str) -> str:
-    return (
-        f'<p role="note" style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};'
-        f'margin:.3em 0;max-width:60em">{html}</p>\n'
-    )
+    return f'<p role="note" style="font-family:{UI};font-size:12px;color:{MUTED};margin:.3em 0;max-width:60em">{html}</p>\n'

@@ -25,8 +25,8 @@ from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.types import Image, Request, message
 from ...prompts import attachments
+from ...views.colors import BORDER, MUTED, SHADE
 from ...views.footer import escape_terminal
-from ...views.html import BORDER, MUTED, SHADE
 from . import base, model_picker
 from .answer_stream import complete_message, static_answer
 from .ask_mixin import AskMixin, estimate_cost, notebook_variables

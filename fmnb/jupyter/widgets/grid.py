@@ -27,10 +27,10 @@ from ...core.events import Event, Feedback
 from ...core.inert_text import inert
 from ...core.markdown import neutral_markdown
 from ...views.bundle import anonymized, media_html
+from ...views.colors import MONO, MUTED, UI
 from ...views.comparison import failure_html, text_html
 from ...views.diff import diff_html
 from ...views.footer import escape_terminal, footer_html
-from ...views.html import MONO, MUTED
 from ...views.live import display
 from ...views.sources import sources_html
 from . import base
@@ -359,7 +359,7 @@ def line_bundle(c: Comparison) -> base.Bundle:
     text = f"{escape_terminal(words)} {hint}"
     hint = re.sub("&#96;(.+?)&#96;", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
     html = (
-        f'<p style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:12px;color:{MUTED};margin:.3em 0">'
+        f'<p style="font-family:{UI};font-size:12px;color:{MUTED};margin:.3em 0">'
         f"<strong>{inert(escape_terminal(words))}</strong> {hint}</p>\n"
     )
     return {"text/html": html, "text/markdown": text, "text/plain": text}, {

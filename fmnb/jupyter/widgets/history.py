@@ -16,8 +16,8 @@ from ...core.inert_text import inert
 from ...core.types import Message, Request
 from ...store import log
 from ...store.search import VOTES, Filter, count, find, kinds
+from ...views.colors import BORDER, MUTED, SHADE
 from ...views.footer import escape_terminal, money, seconds
-from ...views.html import BORDER, MUTED, SHADE
 from . import base
 from .answer_stream import static_answer
 from .cell_source import cell_of

@@ -21,8 +21,8 @@ from ...core.inert_text import inert
 from ...core.response import Response
 from ...core.typing import ModelLike
 from ...prompts.prompt import Prompt
+from ...views.colors import MUTED
 from ...views.footer import escape_terminal
-from ...views.html import MUTED
 from . import base
 from .answer_stream import static_answer
 from .ask_mixin import AskMixin, estimate_cost, notebook_variables

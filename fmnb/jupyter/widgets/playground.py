@@ -19,10 +19,10 @@ from ...comparison.compare import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response
+from ...views.colors import MUTED
 from ...views.comparison import columns_bundle, layout
 from ...views.diff import diff_html
 from ...views.footer import cost, escape_terminal, seconds
-from ...views.html import MUTED
 from . import base, model_picker
 from .answer_stream import static_answer
 from .ask_mixin import AskMixin, estimate_cost, notebook_variables

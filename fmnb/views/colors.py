@@ -1,0 +1,53 @@
+"""Colors and fonts of HTML with inline styles, for answers, tables, errors and progress.
+
+Each is a variable of the front end's theme: JupyterLab's, else VS Code's, else Colab's. Without any
+of them (an exported page, a mail) the last value is mixed from the color of the surrounding text,
+so it can be read on a light and on a dark page. Widgets, panels and reports have the tokens of
+`look.css` instead.
+"""
+
+from __future__ import annotations
+
+
+def _mixed(color: str, share: int) -> str:
+    """A color, mixed with that of the text around it: darker on a light page, lighter on a dark page."""
+    return f"color-mix(in srgb,{color} {share}%,currentColor)"
+
+
+MONO = "var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace))"
+UI = "var(--jp-ui-font-family,system-ui,sans-serif)"
+BORDER = "var(--jp-border-color2,var(--vscode-contrastBorder,var(--colab-border-color,rgba(128,128,128,.35))))"
+SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
+PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # background for the theme's code colors
+MUTED = f"var(--jp-ui-font-color2,var(--vscode-descriptionForeground,{_mixed('transparent', 20)}))"
+LINK = f"var(--jp-content-link-color,var(--vscode-textLink-foreground,{_mixed('#1a73e8', 45)}))"
+ACCENT = "var(--jp-brand-color1,var(--vscode-progressBar-background,#1976d2))"  # a bar, the edge of what was chosen
+WARNING = f"var(--jp-warn-color0,var(--vscode-editorWarning-foreground,{_mixed('#b35900', 45)}))"
+ERROR = f"var(--jp-error-color1,var(--vscode-errorForeground,{_mixed('#d32f2f', 45)}))"  # text and edges
+ERROR_SHADE = "var(--jp-rendermime-error-background,rgba(211,47,47,.1))"
+
+# Kinds of code: JupyterLab's variable, VS Code's, a color without a theme.
+_CODE = {
+    "keyword": ("keyword", "debugTokenExpression-name", "#8250c4"),
+    "builtin": ("builtin", "debugTokenExpression-boolean", "#0a7ea4"),
+    "def": ("def", "textLink-foreground", "#3778c2"),
+    "meta": ("meta", "editorWarning-foreground", "#8a6d00"),
+    "property": ("property", "textLink-foreground", "#3778c2"),
+    "attribute": ("attribute", "textLink-foreground", "#3778c2"),
+    "string": ("string", "debugTokenExpression-string", "#b5533c"),
+    "number": ("number", "debugTokenExpression-number", "#2f855a"),
+    "operator": ("operator", "debugTokenExpression-name", "#8250c4"),
+    "comment": ("comment", "descriptionForeground", "#6f7f7f"),
+    "error": ("error", "errorForeground", "#c0392b"),
+    "inserted": ("string-2", "debugTokenExpression-number", "#2f855a"),
+}
+
+
+def code_color(kind: str) -> str:
+    """The color of a kind of code, such as keyword or string.
+
+    >>> code_color("string")
+    'var(--jp-mirror-editor-string-color,var(--vscode-debugTokenExpression-string,color-mix(in srgb,#b5533c 45%,currentColor)))'
+    """
+    lab, vscode, bare = _CODE[kind]
+    return f"var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{_mixed(bare, 45)}))"
