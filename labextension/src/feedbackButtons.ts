@@ -42,6 +42,7 @@ export function addFeedbackButtons(tracker: INotebookTracker, kernels: Kernels, 
     const draw = () => pair.forEach(b => b.setAttribute('aria-pressed', String(ratings.get(run) === Number(b.dataset.value))));
     const pair = ([[1, trans.__('Good answer')], [-1, trans.__('Bad answer')]] as const).map(([value, label]) => {
       const button = document.createElement('button');
+      button.className = 'fm-button fm-quiet';
       button.dataset.value = String(value);
       button.title = label;
       button.setAttribute('aria-label', label);

@@ -97,7 +97,7 @@ function Choices({ model, trans, title, clearLabel, choose }: Props): JSX.Elemen
       <h2>{title}</h2>
       <input
         ref={box}
-        className="jp-mod-styled"
+        className="fm-input"
         type="text"
         role="combobox"
         aria-label={trans.__('Model')}
@@ -124,7 +124,7 @@ function Choices({ model, trans, title, clearLabel, choose }: Props): JSX.Elemen
           >
             <span className="fmnb-Line">
               {name ? <ModelName name={name} /> : <span>{clearLabel}</span>}
-              {name !== '' && name === current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
+              {name !== '' && name === current && <span className="fm-chip">{trans.__('in use')}</span>}
               {entry && <Modalities entry={entry} trans={trans} />}
             </span>
             {entry && <span className="fmnb-Secondary">{isReady(entry) ? costLabel(entry, trans) : trans.__('run first: %1', entry.ready)}</span>}

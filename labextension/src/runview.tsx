@@ -44,7 +44,7 @@ export class RunView extends ReactWidget {
     return (
       <main aria-label={t.__('A run of a foundation model')}>
         <h2>{title}</h2>
-        <dl className="fmnb-Table">
+        <dl className="fmnb-Facts">
           {properties.map(
             ([name, value]) =>
               value && (
@@ -73,7 +73,7 @@ export class RunView extends ReactWidget {
         </section>
         <section aria-label={t.__('Events')}>
           <h3>{t.__('%1 events', events.length)}</h3>
-          <table className="fmnb-Events">
+          <table className="fm-table fmnb-Events">
             <thead>
               <tr>
                 <th scope="col">{t.__('s')}</th>

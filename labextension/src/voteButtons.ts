@@ -52,7 +52,7 @@ export function addVoteButtons(tracker: INotebookTracker, kernels: Kernels, tran
   const button = (panel: NotebookPanel, run: string, label: string) => {
     const made = document.createElement('button');
     made.type = 'button';
-    made.className = 'fmnb-VoteButton';
+    made.className = 'fm-button fmnb-VoteButton';
     made.textContent = label;
     made.addEventListener('click', () => kernels.retractVote(panel, run));
     return made;

@@ -26,7 +26,7 @@ def test_every_part_is_legible(browser, axe, scheme):  # noqa: F811
         page.evaluate(axe)
         assert page.evaluate(CHECK) == []
         missing = page.evaluate(
-            "() => ['fm-button', 'fm-primary', 'fm-quiet', 'fm-menu', 'fm-field', 'fm-chip', 'fm-card', 'fm-table', 'fm-progress', 'fm-empty'].filter(c => !document.querySelector('.' + c))"
+            "() => ['fm-button', 'fm-primary', 'fm-quiet', 'fm-link', 'fm-menu', 'fm-field', 'fm-chip', 'fm-card', 'fm-table', 'fm-progress', 'fm-empty'].filter(c => !document.querySelector('.' + c))"
         )
         assert missing == []
         if FOLDER:

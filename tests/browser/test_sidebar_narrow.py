@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import WIDTH
 
 PANEL = "#fmnb-panel"
-CLIPPED = """(panel) => [...panel.querySelectorAll('button, h3, .fmnb-GroupName, .fmnb-Cost, .fmnb-State, .fmnb-NameTail, .fmnb-Badge')]
+CLIPPED = """(panel) => [...panel.querySelectorAll('button, h3, .fmnb-GroupName, .fmnb-Cost, .fmnb-State, .fmnb-NameTail, .fm-chip')]
     .filter(e => e.offsetParent && (e.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1))
     .map(e => e.textContent)"""
 OVERLAPS = """(panel) => {
@@ -70,6 +70,18 @@ def test_pages_without_room_for_a_tab_are_in_the_menu(narrow):
     narrow.page.keyboard.press("Enter")
     expect(panel.get_by_role("tab", selected=True)).to_have_text("Prompts")
     expect(panel.get_by_role("menu")).to_have_count(0)
+
+
+def test_tabs_follow_another_font(narrow):
+    panel = narrow.page.locator(PANEL)
+    try:
+        for font in ("monospace", "serif", "monospace"):
+            narrow.page.evaluate("f => document.body.style.setProperty('--jp-ui-font-family', f)", font)
+            narrow.page.wait_for_function("([p, f]) => getComputedStyle(document.querySelector(p + ' [role=tab]')).fontFamily === f", arg=[PANEL, font])
+            narrow.page.wait_for_function("p => { const l = document.querySelector(p + ' [role=tablist]'); return l.scrollWidth <= l.clientWidth }", arg=PANEL)
+            assert panel.evaluate(CLIPPED) == []
+    finally:
+        narrow.page.evaluate("document.body.style.removeProperty('--jp-ui-font-family')")
 
 
 def test_the_focus_lands_where_the_keys_work(narrow):

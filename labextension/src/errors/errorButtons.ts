@@ -17,6 +17,7 @@ export function errorButtons(buttons: ErrorButton[], trans: TranslationBundle): 
   for (const { label, title, run } of buttons) {
     const button = bar.appendChild(document.createElement('button'));
     button.type = 'button';
+    button.className = 'fm-button';
     button.textContent = label;
     button.title = title;
     button.addEventListener('click', run);

@@ -131,7 +131,7 @@ class FixForm extends Widget {
     this.node.addEventListener('keydown', event => event.stopPropagation());
     this.text.setAttribute('role', 'status');
     this.button.type = 'button';
-    this.button.className = 'jp-mod-styled';
+    this.button.className = 'fm-button';
     this.node.append(this.text, this.button);
     this.closes();
   }

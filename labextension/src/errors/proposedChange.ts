@@ -35,12 +35,12 @@ export class ProposedChange extends Widget {
     const button = (label: string, kind: string, run: () => void) => {
       const made = row.appendChild(document.createElement('button'));
       made.type = 'button';
-      made.className = `jp-mod-styled ${kind}`;
+      made.className = `fm-button ${kind}`;
       made.textContent = label;
       made.addEventListener('click', run);
       return made;
     };
-    button(trans.__('Accept'), 'jp-mod-accept', () => this.accept()).disabled = cell.readOnly;
+    button(trans.__('Accept'), 'fm-primary', () => this.accept()).disabled = cell.readOnly;
     button(trans.__('Reject'), '', () => this.dispose());
     const from = row.appendChild(document.createElement('span'));
     from.textContent = trans.__('proposed by %1', model);

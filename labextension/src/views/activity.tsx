@@ -33,7 +33,7 @@ export function Activity(props: ViewProps): JSX.Element {
       <UseSignal signal={model.runsChanged}>{() => <Live {...props} />}</UseSignal>
       <section aria-label={trans.__('Spent')}>
         {activity && (
-          <dl className="fmnb-Table">
+          <dl className="fmnb-Facts">
             <dt>{trans.__('This notebook')}</dt>
             <dd>{path ? spent(activity.notebook, trans) : trans.__('none open')}</dd>
             <dt>{trans.__('Today')}</dt>
@@ -46,7 +46,7 @@ export function Activity(props: ViewProps): JSX.Element {
         <h3>{trans.__('Recent')}</h3>
         <div className="fmnb-InputRow">
           <input
-            className="jp-mod-styled"
+            className="fm-input"
             type="search"
             value={model.data.query}
             placeholder={trans.__('Search prompts and answers')}
@@ -104,7 +104,7 @@ function Budget({ model, trans }: ViewProps): JSX.Element | null {
         <span>{trans.__('Budget of this kernel')}</span>
         <span className="fmnb-State">{text}</span>
       </div>
-      <meter className="fmnb-Bar" min={0} max={state.budget || 1} high={0.8 * state.budget} optimum={0} value={state.spent} aria-label={text} />
+      <meter className="fm-progress" min={0} max={state.budget || 1} high={0.8 * state.budget} optimum={0} value={state.spent} aria-label={text} />
     </div>
   );
 }
@@ -121,12 +121,12 @@ function Row({ model, commands, trans, row }: ViewProps & { row: RunRow }): JSX.
   return (
     <li className="fmnb-Run">
       <div className="fmnb-Line">
-        <button className="fmnb-Link fmnb-Name fmnb-Flex" title={trans.__('Open this run')} onClick={() => void commands.execute('fmnb:open-run', { run: row.run })}>
+        <button className="fm-link fmnb-Name fmnb-Flex" title={trans.__('Open this run')} onClick={() => void commands.execute('fmnb:open-run', { run: row.run })}>
           {call ? row.prompt || trans.__('(no text)') : `${row.kind}: ${shortName(row.model)}`}
         </button>
         {call && (
           <button
-            className="fmnb-Small"
+            className="fm-button"
             disabled={!model.notebook}
             aria-label={trans.__('Insert this prompt as a cell')}
             onClick={() => void commands.execute('fmnb:insert-run', { run: row.run })}

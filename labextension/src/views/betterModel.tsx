@@ -14,7 +14,7 @@ export function BetterModel({ model, commands, trans }: ViewProps): JSX.Element 
           {trans.__('Better here:')} <b title={best.model}>{best.model}</b>
           <span>, {best.reason}</span>{' '}
           <button
-            className="fmnb-Link"
+            className="fm-link"
             onClick={() => (best.kind === 'download' ? planDownload(model, best.model) : void commands.execute('fmnb:use-model', { model: best.model }))}
           >
             {best.kind === 'download' ? trans.__('Download') : trans.__('Use in this notebook')}

@@ -15,13 +15,13 @@ export function Compare({ model, commands, trans }: ViewProps): JSX.Element | nu
         <span className="fmnb-Meta" title={selected.join('\n')}>
           {trans._n('%1 model selected', '%1 models selected', selected.length)}
         </span>
-        <button className="fmnb-Link" onClick={() => model.catalog.clearSelection()}>
+        <button className="fm-link" onClick={() => model.catalog.clearSelection()}>
           {trans.__('Clear')}
         </button>
       </div>
       <div className="fmnb-Actions">
         <button
-          className="jp-mod-styled jp-mod-accept"
+          className="fm-button fm-primary"
           disabled={!commands.isEnabled(insert)}
           title={commands.caption(insert)}
           onClick={() => void commands.execute(insert)}
@@ -29,7 +29,7 @@ export function Compare({ model, commands, trans }: ViewProps): JSX.Element | nu
           {trans.__('Insert a cell')}
         </button>
         <button
-          className="jp-mod-styled"
+          className="fm-button"
           disabled={!commands.isEnabled(run)}
           title={commands.caption(run)}
           onClick={() => void commands.execute(run)}

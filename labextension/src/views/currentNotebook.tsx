@@ -22,13 +22,13 @@ export function CurrentNotebook(props: ViewProps): JSX.Element {
           {panel.title.label}
         </span>
         {chosen && (
-          <button className="fmnb-Link" title={trans.__('Clear the model of this notebook')} onClick={() => model.use('')}>
+          <button className="fm-link" title={trans.__('Clear the model of this notebook')} onClick={() => model.use('')}>
             {trans.__('Clear')}
           </button>
         )}
       </div>
       <button
-        className="fmnb-ModelButton"
+        className="fm-button fmnb-ModelButton"
         title={trans.__('Choose a model for this notebook')}
         onClick={() => void commands.execute('fmnb:choose-model')}
       >
@@ -46,7 +46,7 @@ export function CurrentNotebook(props: ViewProps): JSX.Element {
       {!loaded && (
         <p className="fmnb-Secondary">
           {trans.__('fmnb is not loaded in this notebook’s kernel.')}{' '}
-          <button className="fmnb-Link" onClick={() => void commands.execute('fmnb:load')}>
+          <button className="fm-link" onClick={() => void commands.execute('fmnb:load')}>
             {trans.__('Load it')}
           </button>
         </p>

@@ -38,7 +38,7 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
         {!locked && nameable && (
           <>
             <button
-              className="jp-mod-styled jp-mod-accept"
+              className="fm-button fm-primary"
               disabled={!model.notebook}
               title={model.notebook ? undefined : trans.__('Open a notebook first')}
               onClick={() => void commands.execute('fmnb:use-model', { model: entry.model })}
@@ -46,7 +46,7 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
               {trans.__('Use in this notebook')}
             </button>
             <button
-              className="jp-mod-styled"
+              className="fm-button"
               disabled={model.about?.default_model === entry.model}
               onClick={() => void commands.execute('fmnb:set-default', { model: entry.model })}
             >
@@ -55,12 +55,12 @@ export function EntryDetails({ model, commands, trans, entry }: ViewProps & { en
           </>
         )}
         {pull && (
-          <button className="jp-mod-styled" onClick={() => planDownload(model, pull)}>
+          <button className="fm-button" onClick={() => planDownload(model, pull)}>
             {trans.__('Download…')}
           </button>
         )}
         {key && (
-          <button className="jp-mod-styled" onClick={() => model.show('keys')}>
+          <button className="fm-button" onClick={() => model.show('keys')}>
             {trans.__('Set a key')}
           </button>
         )}
@@ -84,12 +84,12 @@ export function HubDetails({ model, trans, found }: ViewProps & { found: HubMode
       />
       <div className="fmnb-Actions">
         {files.length === 0 ? (
-          <button className="jp-mod-styled" onClick={() => planDownload(model, found.source)}>
+          <button className="fm-button" onClick={() => planDownload(model, found.source)}>
             {trans.__('Download…')}
           </button>
         ) : (
           files.map(f => (
-            <button key={f.name} className="jp-mod-styled fmnb-File" onClick={() => planDownload(model, `${found.source}/${f.name}`)}>
+            <button key={f.name} className="fm-button fmnb-File" onClick={() => planDownload(model, `${found.source}/${f.name}`)}>
               {trans.__('Download %1…', f.name)} {f.size !== null && <span className="fmnb-Secondary">{bytes(f.size)}</span>}
             </button>
           ))
@@ -107,7 +107,7 @@ export function planDownload(model: ViewProps['model'], source: string): void {
 
 function PropertyList({ properties }: { properties: [string, string | false | null][] }): JSX.Element {
   return (
-    <dl className="fmnb-Table">
+    <dl className="fmnb-Facts">
       {properties.map(
         ([name, value]) =>
           value && (

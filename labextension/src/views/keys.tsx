@@ -58,14 +58,14 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
       <div className="fmnb-Line">
         <span className="fmnb-Name fmnb-Flex">{state.title}</span>
         {state.locked ? (
-          <span className="fmnb-Badge" title={state.locked}>
+          <span className="fm-chip" title={state.locked}>
             {trans.__('locked')}
           </span>
         ) : (
           <>
             {state.source && (
               <button
-                className="fmnb-Small"
+                className="fm-button"
                 disabled={test === 'testing'}
                 title={trans.__('Sends one very short request, which may cost a tiny amount')}
                 aria-label={trans.__('Test the key of %1', state.title)}
@@ -74,11 +74,11 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
                 {test === 'testing' ? trans.__('Testing…') : trans.__('Test')}
               </button>
             )}
-            <button className="fmnb-Small" aria-expanded={open} aria-label={trans.__('Set the key of %1', state.title)} onClick={toggle}>
+            <button className="fm-button" aria-expanded={open} aria-label={trans.__('Set the key of %1', state.title)} onClick={toggle}>
               {trans.__('Set')}
             </button>
             {state.stored && (
-              <button className="fmnb-Small" aria-label={trans.__('Remove the key of %1', state.title)} onClick={() => void remove(model, trans, state)}>
+              <button className="fm-button" aria-label={trans.__('Remove the key of %1', state.title)} onClick={() => void remove(model, trans, state)}>
                 {trans.__('Remove')}
               </button>
             )}
@@ -97,7 +97,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
         <form className="fmnb-InputRow" onSubmit={send} autoComplete="off">
           <input
             ref={input}
-            className="jp-mod-styled"
+            className="fm-input"
             type="password"
             autoComplete="off"
             spellCheck={false}
@@ -106,7 +106,7 @@ function Key({ model, trans, state, open, toggle }: ViewProps & { state: KeyStat
             aria-label={trans.__('API key for %1, sent to %2', state.title, state.hosts.join(', '))}
             onKeyDown={e => e.key === 'Escape' && toggle()}
           />
-          <button className="jp-mod-styled jp-mod-accept" type="submit">
+          <button className="fm-button fm-primary" type="submit">
             {trans.__('Save')}
           </button>
         </form>

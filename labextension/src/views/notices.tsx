@@ -10,7 +10,7 @@ export function Notices({ model, trans }: ViewProps): JSX.Element {
     <>
       {model.serverError && (
         <Notice error={model.serverError} kind={model.serverMissing ? 'info' : 'error'}>
-          <button className="fmnb-Link" onClick={() => void model.refresh()}>
+          <button className="fm-link" onClick={() => void model.refresh()}>
             {trans.__('Retry')}
           </button>
         </Notice>
@@ -18,7 +18,7 @@ export function Notices({ model, trans }: ViewProps): JSX.Element {
       {upgrade && <Notice error={{ message: upgrade, detail: '', hint: '', upgrade }} kind="error" />}
       {model.error && (
         <Notice error={model.error} kind="error">
-          <button className="fmnb-Link" onClick={() => model.dismiss()}>
+          <button className="fm-link" onClick={() => model.dismiss()}>
             {trans.__('Dismiss')}
           </button>
         </Notice>

@@ -3,40 +3,21 @@
  * page always has a tab. A new page is a row in `tabs.ts`: nothing here changes.
  */
 
-import React, { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import React, { useCallback, useEffect, useRef, useState } from 'react';
 import { fitting } from '../fittingTabs';
 import type { ViewProps } from './props';
 import { TABS, type Tab } from './tabs';
 
-const PADDING = 24; // pixels: of the row, and what the bold label of the selected tab takes more
+const PADDING = 24; // pixels: of the row, and some air
 
 export function PageTabs(props: ViewProps & { selected: string }): JSX.Element {
   const { model, trans, selected } = props;
   const row = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
-  const widths = useRef<number[]>([]);
-  const [room, setRoom] = useState(0);
   const [open, setOpen] = useState(false);
-  const [measured, setMeasured] = useState(false);
-  useLayoutEffect(() => {
-    if (!measured && row.current!.clientWidth) {
-      widths.current = [...list.current!.children].map(tab => (tab as HTMLElement).offsetWidth);
-      setMeasured(true);
-    }
-  });
-  useEffect(() => {
-    let size = '';
-    const watcher = new ResizeObserver(() => {
-      const now = getComputedStyle(row.current!).fontSize;
-      size && size !== now && setMeasured(false); // another size of the interface's font
-      size = now;
-      setRoom(row.current!.clientWidth - PADDING);
-    });
-    watcher.observe(row.current!);
-    return () => watcher.disconnect();
-  }, []);
+  const { room, widths, watch } = useWidths(row, list);
 
-  const shown = measured ? fitting(widths.current, room, TABS.findIndex(t => t.id === selected)) : TABS.map((_, at) => at);
+  const shown = room ? fitting(TABS.map(t => widths[`fmnb-tab-${t.id}`] ?? 0), room, TABS.findIndex(t => t.id === selected)) : TABS.map((_, at) => at);
   const rest = TABS.filter((_, at) => !shown.includes(at));
   const select = (tab: Tab) => {
     setOpen(false);
@@ -57,6 +38,7 @@ export function PageTabs(props: ViewProps & { selected: string }): JSX.Element {
         {shown.map(i => TABS[i]).map(t => (
           <button
             key={t.id}
+            ref={watch}
             id={`fmnb-tab-${t.id}`}
             className="fmnb-Tab"
             role="tab"
@@ -88,6 +70,30 @@ export function PageTabs(props: ViewProps & { selected: string }): JSX.Element {
   );
 }
 
+/** The width of the row and of each tab by its id, as the fonts, the language and the selection make them. A hidden tab keeps its last width. */
+function useWidths(row: React.RefObject<HTMLDivElement>, list: React.RefObject<HTMLDivElement>) {
+  const [sizes, setSizes] = useState<{ room: number; widths: Record<string, number> }>({ room: 0, widths: {} });
+  const [watcher] = useState(
+    () =>
+      new ResizeObserver(() => {
+        const room = (row.current?.clientWidth ?? 0) - PADDING;
+        if (room > 0) {
+          const tabs = [...list.current!.children].map(tab => [tab.id, (tab as HTMLElement).offsetWidth] as const);
+          setSizes(old => {
+            const same = room === old.room && tabs.every(([id, width]) => old.widths[id] === width);
+            return same ? old : { room, widths: { ...old.widths, ...Object.fromEntries(tabs) } };
+          });
+        }
+      })
+  );
+  const watch = useCallback((tab: Element | null) => void (tab && watcher.observe(tab)), [watcher]);
+  useEffect(() => {
+    watcher.observe(row.current!);
+    return () => watcher.disconnect();
+  }, [watcher]);
+  return { ...sizes, watch };
+}
+
 type MenuProps = { pages: readonly Tab[]; select: (page: Tab) => void; close: () => void; trans: ViewProps['trans'] };
 
 function PageMenu({ pages, select, close, trans }: MenuProps): JSX.Element {
@@ -109,7 +115,7 @@ function PageMenu({ pages, select, close, trans }: MenuProps): JSX.Element {
     e.stopPropagation();
   };
   return (
-    <div className="fmnb-Menu" role="menu" aria-label={trans.__('More pages')} ref={menu} onKeyDown={onKey}>
+    <div className="fm-menu fmnb-Menu" role="menu" aria-label={trans.__('More pages')} ref={menu} onKeyDown={onKey}>
       {pages.map(page => (
         <button key={page.id} role="menuitem" tabIndex={-1} onClick={() => select(page)}>
           {page.label(trans)}

@@ -16,7 +16,7 @@ export function Prompts(props: ViewProps): JSX.Element {
     <div className="fmnb-Scroll">
       <section aria-label={trans.__('Save')}>
         <button
-          className="jp-mod-styled"
+          className="fm-button"
           disabled={!text || !model.about}
           title={text ? undefined : trans.__('The active cell is not a %%fm cell with a prompt')}
           onClick={() => void commands.execute('fmnb:save-prompt')}
@@ -42,14 +42,14 @@ function Row({ model, commands, trans, prompt }: ViewProps & { prompt: PromptRow
         <span className="fmnb-Name fmnb-Flex">{prompt.name}</span>
         <span className="fmnb-Secondary">{prompt.version > 1 ? trans.__('version %1', prompt.version) : ''}</span>
         <button
-          className="fmnb-Small"
+          className="fm-button"
           disabled={!model.notebook}
           aria-label={trans.__('Insert %1 as a cell', prompt.name)}
           onClick={() => void commands.execute('fmnb:insert-prompt', { text: prompt.text, system: prompt.system })}
         >
           {trans.__('Insert')}
         </button>
-        <button className="fmnb-Small" aria-label={trans.__('Delete %1', prompt.name)} onClick={() => void remove(model, trans, prompt.name)}>
+        <button className="fm-button" aria-label={trans.__('Delete %1', prompt.name)} onClick={() => void remove(model, trans, prompt.name)}>
           {trans.__('Delete')}
         </button>
       </div>

@@ -46,7 +46,7 @@ export function RunLine({ model, trans, run }: ViewProps & { run: Run }): JSX.El
         </span>
         <span className="fmnb-State">{trans.__('%1 s', seconds < 10 ? seconds.toFixed(1) : Math.round(seconds))}</span>
         {running && (
-          <button className="fmnb-Small" aria-label={trans.__('Stop %1', run.model)} onClick={() => void model.stop(run.run)}>
+          <button className="fm-button" aria-label={trans.__('Stop %1', run.model)} onClick={() => void model.stop(run.run)}>
             {trans.__('Stop')}
           </button>
         )}
@@ -56,7 +56,7 @@ export function RunLine({ model, trans, run }: ViewProps & { run: Run }): JSX.El
         {progressText(run, trans)}
         {run.usage.cost ? `, ${run.usage.estimated ? '~' : ''}${dollars(run.usage.cost)}` : ''}
       </div>
-      {running && run.total ? <progress className="fmnb-Bar" max={run.total} value={run.done} aria-label={run.stage || run.model} /> : null}
+      {running && run.total ? <progress className="fm-progress" max={run.total} value={run.done} aria-label={run.stage || run.model} /> : null}
     </li>
   );
 }
