@@ -23,6 +23,8 @@ def test_rows_are_labelled_by_keyboard_and_kept_in_the_file(notebook):
     nb.run(1)
     cell, keys = nb.cell(1), nb.page.keyboard
     cell.get_by_text("Ticket 0 <b>bold</b>").wait_for()
+    term = cell.locator("dt", has_text="ticket").first
+    assert term.evaluate("e => e.offsetHeight < 2 * parseFloat(getComputedStyle(e).fontSize) + 4"), "a column's name stands on one line"
     cell.get_by_label("Row", exact=True).focus()
     keys.press("a")
     cell.get_by_text("Ticket 1 <b>bold</b>").wait_for()

@@ -7,7 +7,7 @@ function render({ model, el }) {
   const row = () => model.get("row");
   let editing = false;
 
-  const progress = h("progress", { "aria-label": "Rows labeled" });
+  const progress = h("progress.fm-progress", { "aria-label": "Rows labeled" });
   const count = h("span.fm-note");
   const undo = h("button.fm-quiet", { onclick: () => act("undo") }, "Undo", h("kbd", {}, "u"));
   const list = h("dl");
