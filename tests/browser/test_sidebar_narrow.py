@@ -77,8 +77,12 @@ def test_tabs_follow_another_font(narrow):
     try:
         for font in ("monospace", "serif", "monospace"):
             narrow.page.evaluate("f => document.body.style.setProperty('--jp-ui-font-family', f)", font)
-            narrow.page.wait_for_function("([p, f]) => getComputedStyle(document.querySelector(p + ' [role=tab]')).fontFamily === f", arg=[PANEL, font])
-            narrow.page.wait_for_function("p => { const l = document.querySelector(p + ' [role=tablist]'); return l.scrollWidth <= l.clientWidth }", arg=PANEL)
+            narrow.page.wait_for_function(
+                "([p, f]) => getComputedStyle(document.querySelector(p + ' [role=tab]')).fontFamily === f", arg=[PANEL, font]
+            )
+            narrow.page.wait_for_function(
+                "p => { const l = document.querySelector(p + ' [role=tablist]'); return l.scrollWidth <= l.clientWidth }", arg=PANEL
+            )
             assert panel.evaluate(CLIPPED) == []
     finally:
         narrow.page.evaluate("document.body.style.removeProperty('--jp-ui-font-family')")

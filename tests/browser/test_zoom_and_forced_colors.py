@@ -97,7 +97,9 @@ def test_forced_colors_leave_every_control_an_edge_and_every_text_a_contrast(eve
         page.emulate_media(forced_colors="active")
         assert page.evaluate(LOST, OURS) == []
         removed = change(everything).locator(".cm-deletedChunk .cm-deletedLine, .cm-deletedChunk .cm-deletedText").first
-        assert "line-through" in removed.evaluate("e => getComputedStyle(e).textDecorationLine"), "removed text is not marked by color alone"
+        assert "line-through" in removed.evaluate("e => getComputedStyle(e).textDecorationLine"), (
+            "removed text is not marked by color alone"
+        )
         page.add_style_tag(content=".fm-button { border: none !important }")
         assert page.evaluate(LOST, OURS), "the check sees what is lost"
     finally:
