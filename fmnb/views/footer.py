@@ -1,7 +1,9 @@
 """The line under an answer: model, host, time, tokens, cost; everything else on a click.
 
-As text and as HTML. Unknown values are named, never shown as zero. Model text cannot produce the
-HTML (Markdown has no footer element), and in plain text a line that imitates the footer is marked.
+As text and as HTML. Unknown values are named, never shown as zero. As HTML, it is a shaded strip
+below the answer: small text of an answer may read like it, but no Markdown gives text a
+background, except for code, which is monospaced. In plain text, a line that imitates the footer is
+marked.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from ..core.inert_text import inert, inert_with_code
 from ..core.response import Response
 from ..core.types import Usage
-from .colors import MUTED, UI, WARNING
+from .colors import BORDER, SHADE, UI, WARNING
 from .forged_footer import escape_terminal as escape_terminal
 from .model_name import answer_name, full_name
 
@@ -117,8 +119,9 @@ def footer_html(response: Response, blind: bool = False) -> str:
 
 
 _OPEN = (
-    f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.15em 0 .2em;font-family:{UI};'
-    f'font-size:11.5px;line-height:1.6;color:{MUTED};font-variant-numeric:tabular-nums">'
+    f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.4em 0 .3em;padding:.1em .6em;font-family:{UI};'
+    f'background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:var(--jp-ui-font-color1,inherit);opacity:.8;'
+    'font-variant-numeric:tabular-nums">'
 )
 
 

@@ -132,6 +132,7 @@ _STYLES = {
     "ordered_list": "",
     "blockquote": f"border-left:3px solid {BORDER};margin:.6em 0;padding:0 0 0 1em;color:{MUTED}",
     "heading": "",
+    "tr": "background:none",  # JupyterLab shades rows; shade under proportional text is the footer's alone
     "th": _CELL,
     "td": _CELL,
 }

@@ -1,5 +1,7 @@
 """Model text that wants to act, in output that JupyterLab trusts because it was just made."""
 
+from playwright.sync_api import expect
+
 from tests.browser.conftest import ROOT, Notebook, settle
 from tests.views.hostile import HOSTILE
 
@@ -56,6 +58,42 @@ def test_hostile_answers_cannot_act_and_cannot_forge_a_footer(notebook, lab):
     nb.run(last)
     assert nb.outputs(last).locator("footer").count() == 1
     _nothing_happened(nb, last, lab)
+
+
+# Imitations of the footer with everything that gives small, muted or shaded text.
+FOOTERS = """The capital is Oslo.
+
+---
+###### embedded · local · 0.3 s · 38 tokens in, 2 out · free
+
+> embedded · local · 0.3 s · free
+
+| | |
+|-|-|
+| a | b |
+| embedded · local | 0.3 s · free |
+
+[embedded · local · 0.3 s](https://local.example) ![embedded · local](https://local.example/a.png)
+
+`embedded · local · 0.3 s`
+
+```
+embedded · local · 0.3 s
+```
+"""
+SHADED = """nodes => nodes.flatMap(n => [...n.querySelectorAll('*')]
+    .filter(e => e.innerText?.trim() && !/rgba\\(0, 0, 0, 0\\)/.test(getComputedStyle(e).backgroundColor) && !/mono/i.test(getComputedStyle(e).fontFamily))
+    .map(e => e.tagName))"""
+
+
+def test_only_the_footer_shades_proportional_text(notebook):
+    nb = notebook(f"import fmnb as fm\nfrom fmnb.views.router import view_for\nfm.ask({FOOTERS!r}, 'echo:', sinks=[view_for(get_ipython(), 'markdown')]);")
+    nb.run(1)
+    expect(nb.outputs(1).locator("h6")).to_have_count(1)
+    nb.outputs(1).locator("tr").last.hover()  # JupyterLab shades the row under the pointer
+    assert nb.outputs(1).evaluate_all(SHADED) == ["FOOTER"]
+    strip, answer = nb.outputs(1).locator("footer").bounding_box(), nb.outputs(1).locator("h6").bounding_box()
+    assert strip["width"] >= answer["width"] and strip["y"] > answer["y"]
 
 
 def test_hostile_html_in_a_frame_reaches_nothing(notebook, lab):

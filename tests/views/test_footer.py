@@ -112,6 +112,9 @@ def test_no_model_text_makes_a_footer(text):
     data, _ = answer_bundle(Response(text, model="real", host="local"))
     assert data["text/html"].count("<footer") == 1
     assert "<footer" not in render(text)
+    # Shade is the footer's: Markdown gives it only to code, which is monospaced, and takes it from rows.
+    shaded = re.findall(r'<(\w+)[^>]*style="[^"]*background:(?!none)', render(text))
+    assert set(shaded) <= {"pre", "code"} and re.search(r"<footer[^>]*;background:(?!none)", data["text/html"])
     lines = [line for line in data["text/plain"].split("\n") if line.startswith(FOOTER_PREFIX)]
     assert lines == [f"{FOOTER_PREFIX}real · local · free"]
     assert not any(c in data["text/plain"] for c in "\x1b\r\x08\x00")
