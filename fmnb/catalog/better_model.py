@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import keys, settings
+from ..core.errors import FmnbError
 from ..core.event_loop import run_sync
 from ..core.records import Bytes
 from ..engines import host
@@ -103,15 +104,40 @@ def _downloaded(entries: Iterable[Entry], memory: int | None) -> Offer | None:
 
 
 def _with_key(profiles: Iterable[Profile]) -> Offer | None:
-    """The cheapest known model of the first service with a key."""
+    """The balanced model of the first service with a key."""
     for p in profiles:
         names = [m for m in p.models if _is_allowed(f"{p.name}:{m}") and not media_kinds(p, m) and "embed" not in m]
         if names:
-            cheapest = min(names, key=lambda m: prices.per_million(p, m)[0] or float("inf"))
-            price_in, price_out = prices.per_million(p, cheapest)
-            price = f", ${price_in:g} / ${price_out:g} per million tokens" if price_in and price_out else ""
-            return Offer(f"{p.name}:{cheapest}", "key", f"prompts go to {p.recipient}{price}")
+            model = _balanced(p, names)
+            price_in, price_out = _price(p, model) or (None, None)
+            price = "price unknown" if price_in is None else f"${price_in:g} / ${price_out:g} per million tokens in / out"
+            return Offer(f"{p.name}:{model}", "key", f"prompts go to {p.recipient}, {price}")
     return None
+
+
+def _balanced(p: Profile, names: Sequence[str]) -> str:
+    """Between a service's dearest model and its cheapest: what people would choose who know its list.
+
+    Release dates are not known, but a profile names the current generation first, mostly in three
+    sizes. Of the first three models with a price, those whose context window is less than a quarter
+    of the largest are of an earlier generation. Of the others, it is the one with the middle price,
+    and of two the dearer. A price is that of three tokens of prompt and one of answer. Without
+    prices, it is the first model.
+    """
+    known = [(m, price) for m in names if (price := _price(p, m))][:3]
+    windows = {m: prices.context(p, m) for m, _ in known}
+    largest = max((w for w in windows.values() if w), default=0)
+    known = [(m, price) for m, price in known if (windows[m] or largest) * 4 >= largest]
+    by_price = sorted(known, key=lambda pair: 3 * pair[1][0] + pair[1][1])
+    return by_price[len(by_price) // 2][0] if by_price else names[0]
+
+
+def _price(p: Profile, model: str) -> tuple[float, float] | None:
+    try:
+        price_in, price_out = prices.per_million(p, model)
+    except FmnbError:  # the price table is not installed
+        return None
+    return None if price_in is None or price_out is None else (price_in, price_out)
 
 
 def _download(names: Collection[str], memory: int | None, disk: int | None) -> Offer | None:

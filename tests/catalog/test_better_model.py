@@ -11,6 +11,8 @@ import pytest
 from fmnb.catalog import better_model
 from fmnb.catalog.better_model import better_models
 from fmnb.engines import host
+from fmnb.providers import prices
+from fmnb.providers.profiles import Price, Profile, profile
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,38 @@ def test_a_key_is_offered_with_where_prompts_go_and_the_price(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
     offer = kinds()["key"]
     assert offer.model.startswith("openai:") and "api.openai.com" in offer.reason and "million tokens" in offer.reason
+
+
+def test_the_offered_hosted_model_is_neither_the_cheapest_nor_the_dearest(monkeypatch):
+    for variable, service in (("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic"), ("GEMINI_API_KEY", "gemini")):
+        with monkeypatch.context() as m:
+            m.setenv(variable, "sk-test-000000")
+            model = kinds()["key"].model.removeprefix(f"{service}:")
+        p = profile(service)
+        first = sorted(p.models[:3], key=lambda name: prices.per_million(p, name))
+        assert model == first[1], first
+
+
+def _priced(**models):
+    """A service with these models: prices of input and output."""
+    return Profile("p", base_url="https://p.example/v1", models=tuple(models), own_prices={m: Price(*price) for m, price in models.items()})
+
+
+@pytest.mark.parametrize(
+    ("service", "windows", "model"),
+    [
+        (_priced(large=(5, 25), middle=(1, 5), small=(0.1, 0.5), old=(0.5, 2)), {}, "middle"),
+        (_priced(large=(5, 25), small=(0.1, 0.5)), {}, "large"),
+        (_priced(large=(5, 25), small=(0.1, 0.5), old=(1, 5)), {"large": 1_000_000, "small": 1_000_000, "old": 64_000}, "large"),
+        (_priced(only=(1, 1)), {}, "only"),
+        (Profile("p", base_url="https://p.example/v1", models=("first", "second")), {}, "first"),
+    ],
+)
+def test_the_balanced_model_of_a_service(monkeypatch, service, windows, model):
+    monkeypatch.setattr(prices, "context", lambda p, m: windows.get(m))
+    offer = better_model._with_key([service])
+    assert offer.model == f"p:{model}"
+    assert ("price unknown" in offer.reason) == (not service.own_prices) and offer.reason.startswith("prompts go to")
 
 
 def test_locks_limit_what_is_offered(monkeypatch, tmp_path, ollama):

@@ -30,3 +30,14 @@ def test_the_first_embedded_answer_says_what_the_model_is_good_for_and_the_next_
     assert len(second.displays) == 1 and "good for" not in second.final()
     rows = kernel("%fm doctor").value
     assert "better: openai:" in rows and "prompts go to api.openai.com" in rows
+
+
+def test_a_first_comparison_with_the_embedded_model_has_the_note_too(kernel):
+    assert "135 million" not in str(kernel("%%fm echo: echo:think\nhi").displays)
+    for n in range(20):  # a busy machine shows it after a later answer
+        first = kernel(f"%%fm embedded echo: --max-tokens 5\nSay hi {n}.")
+        assert first.status == "ok"
+        if "135 million" in str(first.displays):
+            break
+    assert "`%fm use openai:" in first.final()
+    assert "135 million" not in str(kernel("%%fm --max-tokens 5\nSay ho.").displays)

@@ -1,13 +1,14 @@
-"""After a kernel's first answer of the embedded model: what it is good for, and the next step."""
+"""After a kernel's first answer of the embedded model, alone or compared: what it is good for, and the next step."""
 
 from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Sequence
 from typing import Any
 
+from ...calls.call import PreparedCall
 from ...core.inert_text import inert, printable
-from ...core.response import Response
 from ...core.runtime import current
 from ...views.colors import MUTED, UI
 from ...views.router import in_notebook
@@ -49,17 +50,18 @@ class Search:
         return self.offers
 
 
-def search(model: str, shell: Any) -> Search | None:
-    """Start to look for better models, if a note may follow this call."""
-    if _state.shown or model != "embedded" or not in_notebook(shell) or not is_watched(shell):
+def search(prepared: Sequence[PreparedCall], shell: Any) -> Search | None:
+    """Start to look for better models, if a note may follow these calls."""
+    if _state.shown or not any(map(_is_embedded, prepared)) or not in_notebook(shell) or not is_watched(shell):
         return None
     _state.search = _state.search or Search()
     return _state.search
 
 
-def show(search: Search | None, response: Response | None) -> None:
-    """Show the note below the first live answer, once in a kernel."""
-    if search is None or _state.shown or response is None or response.error or response.source not in ("live", "cached"):
+def show(search: Search | None, prepared: Sequence[PreparedCall]) -> None:
+    """Show the note below the embedded model's first live answer, once in a kernel."""
+    answers = [p.response for p in prepared if _is_embedded(p) and p.response is not None]
+    if search is None or _state.shown or not any(not r.error and r.source in ("live", "cached") for r in answers):
         return
     offers = search.wait()
     if offers is None:
@@ -68,6 +70,10 @@ def show(search: Search | None, response: Response | None) -> None:
     _state.shown = True
     text, html = note(offers)
     display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _is_embedded(prepared: PreparedCall) -> bool:
+    return prepared.call.target.requested_model == "embedded"
 
 
 def note(offers: tuple[Any, ...]) -> tuple[str, str]:

@@ -113,10 +113,12 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
     """Run calls with a live view. Returns the Response, or the Comparison of several."""
     if blind and len(prepared) < 2:
         raise UsageError("--blind needs two answers or more", hint="Name two models, or vary something.")
+    search = better_model_note.search(prepared, shell)
     try:
         if len(prepared) > 1:
-            return _compare(prepared, shell, format, conditions, blind)
-        search = better_model_note.search(prepared[0].call.target.requested_model, shell)
+            made = _compare(prepared, shell, format, conditions, blind)
+            better_model_note.show(search, prepared)
+            return made
         run_calls(prepared, [view_for(shell, format)])
     except Interrupted as stop:
         stop.shown = True  # the view shows it below the cell
@@ -128,7 +130,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
     if prepared[0].error is not None:
         raise prepared[0].error
     assert prepared[0].response is not None
-    better_model_note.show(search, prepared[0].response)
+    better_model_note.show(search, prepared)
     return prepared[0].response
 
 
