@@ -7,7 +7,9 @@ does not support, since services enforce their own schemas.
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 import typing
 from collections.abc import Callable
 from datetime import date, datetime
@@ -32,7 +34,7 @@ def parse(text: str, spec: SchemaSpec) -> Any:
     if spec.wrapped and isinstance(data, list):
         data = {ITEMS: data}
     data = _fill_nulls(data, spec.schema)
-    problems = list(_problems(data, spec.schema, "", spec.schema))
+    problems = [*_numbers_not_in_json(data), *_problems(data, spec.schema, "", spec.schema)]
     if problems:
         detail = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         raise SchemaMismatchError("The answer does not match the schema", detail=detail, billed=True)
@@ -51,9 +53,10 @@ def read_json(text: str) -> Any:
     ([1, 2], None)
     """
     try:
-        return _read_json(text, lists=True)
+        data = _read_json(text, lists=True)
     except SchemaMismatchError:
         return None
+    return None if any(_numbers_not_in_json(data)) else data
 
 
 def repair_prompt(error: SchemaMismatchError) -> str:
@@ -79,13 +82,15 @@ def _read_json(text: str, lists: bool = False) -> Any:
         except RecursionError:
             raise SchemaMismatchError("The answer is not JSON", detail="nested too deeply", billed=True) from None
         except ValueError:  # Python converts no integer of more than 4,300 digits
-            raise SchemaMismatchError("The answer cannot be used", detail="it has a number with thousands of digits", billed=True) from None
+            raise _long_number() from None
     decoder = json.JSONDecoder()
     for m in list(re.finditer(r"[{\[]", stripped))[:50]:
         try:
             data, _ = decoder.raw_decode(stripped, m.start())
-        except (ValueError, RecursionError):
+        except (json.JSONDecodeError, RecursionError):
             continue
+        except ValueError:
+            raise _long_number() from None
         if isinstance(data, dict) or (isinstance(data, list) and (lists or not data or isinstance(data[0], dict))):
             return data
     if not stripped:
@@ -99,6 +104,26 @@ def _read_json(text: str, lists: bool = False) -> Any:
         hint="Allow more tokens with --max-tokens." if truncated else "",
         billed=True,
     )
+
+
+def _long_number() -> SchemaMismatchError:
+    return SchemaMismatchError("The answer cannot be used", detail="it has a number with thousands of digits", billed=True)
+
+
+def _numbers_not_in_json(data: Any) -> typing.Iterator[str]:
+    """NaN and infinities with their locations.
+
+    Python's reader makes them from `NaN`, `-Infinity` and `1e999`. They would break comparisons, sums and strict readers of the stored data.
+    """
+    todo = [(data, "")]
+    while todo:  # not recursive: JSON may be nested more deeply than Python calls
+        value, at = todo.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{at or 'the answer'} is {_show(value)}, not a finite number"
+        elif isinstance(value, dict):
+            todo += [(item, _join(at, name)) for name, item in reversed(value.items())]
+        elif isinstance(value, list):
+            todo += [(item, f"{at}[{i}]") for i, item in reversed([*enumerate(value)])]
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
@@ -138,6 +163,9 @@ def _problems(value: Any, schema: Any, at: str, root: Json, depth: int = 0) -> t
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if not any(_CHECKS.get(k, lambda v: True)(value) for k in kinds):
             yield f"{location} is {_show(value)}, not {' or '.join(kinds)}"
+            return
+        if kinds == ["number"] and isinstance(value, int) and abs(value) > sys.float_info.max:
+            yield f"{location} is {_show(value)}, too large for a number with decimals"
             return
     if isinstance(value, str):
         yield from _string_problems(value, schema, location)

@@ -87,7 +87,9 @@ SHADED = """nodes => nodes.flatMap(n => [...n.querySelectorAll('*')]
 
 
 def test_only_the_footer_shades_proportional_text(notebook):
-    nb = notebook(f"import fmnb as fm\nfrom fmnb.views.router import view_for\nfm.ask({FOOTERS!r}, 'echo:', sinks=[view_for(get_ipython(), 'markdown')]);")
+    nb = notebook(
+        f"import fmnb as fm\nfrom fmnb.views.router import view_for\nfm.ask({FOOTERS!r}, 'echo:', sinks=[view_for(get_ipython(), 'markdown')]);"
+    )
     nb.run(1)
     expect(nb.outputs(1).locator("h6")).to_have_count(1)
     nb.outputs(1).locator("tr").last.hover()  # JupyterLab shades the row under the pointer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from datetime import date
 from enum import Enum
 from typing import Annotated, Literal, NotRequired, TypedDict
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from fmnb.core.errors import SchemaError, SchemaMismatchError
 from fmnb.schemas.convert import to_schema
-from fmnb.schemas.validate import parse, repair_prompt
+from fmnb.schemas.validate import parse, read_json, repair_prompt
 
 NULL = {"type": "null"}
 
@@ -281,3 +282,47 @@ def test_quoted_labels_may_hold_what_separates():
     assert schema["properties"]["team"]["description"] == "the customer's team"
     assert list(schema["properties"]) == ["team", "x"]
     assert to_schema("kind 'only one'").schema["properties"]["kind"]["enum"] == ["only one"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("NaN", "NaN"), ("Infinity", "Infinity"), ("-Infinity", "-Infinity"), ("1e999", "Infinity"), ("-1e999", "-Infinity")],
+)
+@pytest.mark.parametrize(
+    ("schema", "answer", "at"),
+    [
+        ("score float", '{"score": N}', "score"),
+        ("score float?", '{"score": N}', "score"),
+        ("list[float]", "[1, N]", "items[1]"),
+        ({"type": "object"}, '{"any": {"deep": [N]}}', "any.deep[0]"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_a_mismatch_with_its_location(number, shown, schema, answer, at):
+    spec = to_schema(schema)
+    for text in (answer, f"Here it is: {answer}", f"```json\n{answer}\n```"):
+        with pytest.raises(SchemaMismatchError) as e:
+            parse(text.replace("N", number), spec)
+        assert f"{at} is {shown}, not a finite number" in str(e.value)
+        assert f"{at} is {shown}" in repair_prompt(e.value)
+    assert read_json(answer.replace("N", number)) is None
+
+
+def test_the_largest_float_fits_and_an_integer_beyond_it_is_no_float():
+    assert parse('{"score": 1.7976931348623157e308}', to_schema("score float")) == {"score": sys.float_info.max}
+    with pytest.raises(SchemaMismatchError, match="score is 1000.*too large for a number with decimals"):
+        parse('{"score": 1' + "0" * 400 + "}", to_schema("score float"))
+    assert parse('{"n": 1' + "0" * 400 + "}", to_schema("n int")) == {"n": 10**400}
+
+
+@pytest.mark.parametrize("text", ["N", "```json\nN\n```", "The number is N, as asked."])
+def test_an_integer_of_thousands_of_digits_is_a_mismatch(text):
+    for schema in ("n int", "n float", "n"):
+        with pytest.raises(SchemaMismatchError, match="a number with thousands of digits"):
+            parse(text.replace("N", '{"n": ' + "7" * 5000 + "}"), to_schema(schema))
+    assert read_json(text.replace("N", '{"n": ' + "7" * 5000 + "}")) is None
+
+
+def test_json_nested_more_deeply_than_python_calls_is_searched_for_numbers():
+    deep = '{"a":' * 3000 + "NaN" + "}" * 3000
+    with pytest.raises(SchemaMismatchError, match="not a finite number|nested too deeply"):
+        parse(deep, to_schema({"type": "object"}))

@@ -1,4 +1,4 @@
-"""After a kernel's first answer of the embedded model, alone or compared: what it is good for, and the next step."""
+"""After the first answer of the embedded model, alone or compared: its use, and the next step."""
 
 from __future__ import annotations
 
