@@ -8,13 +8,15 @@ from __future__ import annotations
 from ..core.errors import NotInteractiveError, UsageError
 from .question import ask, can_type
 
+LIVE = "Run this in a live notebook or a terminal, where a person can answer."
+
 
 def confirm(text: str, option: str = "", *, yes: str = "Yes", details: str = "") -> None:
     """Ask yes or no; raises UsageError for every answer but yes.
 
     `option` skips the question ("" where a person must answer), `yes` is the label of the button.
     """
-    hint = f"Add {option}." if option else "Run this in a live notebook or a terminal, where a person can answer."
+    hint = f"Add {option}." if option else LIVE
     choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=hint)
     if choice != "yes":
         raise UsageError("Nothing was done", detail="answered no")

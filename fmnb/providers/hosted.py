@@ -21,7 +21,7 @@ from ..core.events import Event, Notice, Waiting
 from ..core.types import ModelInfo, Request, TokenCount, Usage
 from . import answer_cost, embeddings, prices
 from .http import client, transport
-from .http.client import find_key
+from .http.client import find_key, missing
 from .images import base as images
 from .images import models as images_models
 from .model_lists import afind_local, find_local, model_names
@@ -86,7 +86,7 @@ class HostedModel:
             inputs=("text", *(["image"] if p.images else []), *(["file"] if p.files or self._wire_for("")[0].files else [])),
             price_in=into,
             price_out=out,
-            missing=f"a key: `%fm key set {p.name}`" if p.needs_key and find_key(self._wire_for("")[1]) is None else "",
+            missing=missing(self._wire_for("")[1]),
             source="profile" if into is None or p.local else "fmnb.toml" if p.own_prices else "price table",
         )
         self._info = images_models.info(p, self.model, self._info)

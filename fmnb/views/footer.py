@@ -120,7 +120,7 @@ def footer_html(response: Response, blind: bool = False) -> str:
 
 _OPEN = (
     f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.4em 0 .3em;padding:.1em .6em;font-family:{UI};'
-    f'background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:var(--jp-ui-font-color1,inherit);opacity:.8;'
+    f"background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:var(--jp-ui-font-color1,inherit);opacity:.8;"
     'font-variant-numeric:tabular-nums">'
 )
 

@@ -365,9 +365,9 @@ def test_trust_shows_everything_that_decides_where_requests_and_keys_go(cells, t
     cells.fails("%fm trust")
     for word in ("https://elsewhere.example", "OTHER_KEY", "*.example", "https://mine.example/v1"):
         assert word in cells.out
-    from fmnb.config import confirm
+    from fmnb.jupyter.magics import admin
 
-    monkeypatch.setattr(confirm, "ask", lambda text, choices, **more: "yes")
+    monkeypatch.setattr(admin, "ask", lambda text, choices, **more: "yes")
     cells("%fm trust")
     assert "needs a key" in str(cells.fails("%%fm mine:m\nhi"))
 

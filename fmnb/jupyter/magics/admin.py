@@ -10,8 +10,9 @@ from ...calls.session import default_model, session
 from ...catalog.resolve import forget_backends, usable_profiles
 from ...comparison.compare import reopen
 from ...config import keys, settings
-from ...config.confirm import confirm, secret
+from ...config.confirm import LIVE, confirm, secret
 from ...config.environment import set_here
+from ...config.question import ask
 from ...core.errors import UsageError, alternatives
 from ...core.events import Started
 from ...core.inert_text import printable
@@ -190,13 +191,13 @@ def trust(rest: str, shell: Any) -> None:
     for table in sorted(set(settings_) - {"provider", "default", "alias"}):
         print(printable(f"[{table}]: {settings_[table]}"))
     before = settings.trusted(file)
-    try:
-        confirm(f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?")
-    except UsageError:
-        if before and settings.distrust(file):
-            print("No longer trusted.")
-            return
-        raise
+    question = f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?"
+    if ask(question, {"yes": "Yes", "no": "No"}, default="no", hint=LIVE) == "no":
+        if not before:
+            raise UsageError("Nothing was done", detail="answered no")
+        settings.distrust(file)
+        print("No longer trusted.")
+        return
     settings.trust(file)
     print("Trusted, as long as the file does not change.")
 

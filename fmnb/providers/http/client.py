@@ -37,6 +37,14 @@ def find_key(p: Profile) -> keys.Key | None:
     return keys.find(p.key_env, p.name, p.host, own_hosts=p.key_hosts, address=p.address)
 
 
+def missing(p: Profile) -> str:
+    """What a call would lack: "", or a key with what to do about it."""
+    if not p.needs_key or find_key(p) is not None:
+        return ""
+    error = errors.missing_key(p, withheld=any(os.environ.get(v) for v in p.key_env) or keys.stored(p.name))
+    return f"{error.message}: {error.hint}"
+
+
 async def secret(p: Profile) -> str:
     """The key, or "" where none is needed. Raises KeyMissingError."""
     in_environment = any(os.environ.get(v) for v in p.key_env)

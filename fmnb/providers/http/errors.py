@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ...config import keys
 from ...config.environment import set_here
 from ...core.errors import (
     AuthenticationError,
@@ -51,19 +52,18 @@ def missing_key(profile: Profile, withheld: bool) -> FmnbError:
     """The error for a missing key; `withheld` if there is a key, but for another host."""
     variable = profile.key_env[0] if profile.key_env else ""
     set_by_cell = any(os.environ.get(v) and set_here(v) for v in profile.base_url_env)
+    address = f"{profile.address or profile.shown_url}{', which a cell set' if set_by_cell else ''}"
+    if set_by_cell:  # nobody is asked to give a key to it
+        hint = f"Set {alternatives(profile.base_url_env)} before Jupyter starts if you trust that address."
+    elif withheld:
+        hint = f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`."
+    else:
+        either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
+        hint = f"{either} `%fm key set {profile.name}`, or use the sidebar's Keys tab."
     if withheld:
-        return KeyMissingError(
-            f"The key for {profile.label} is not sent to another address",
-            detail=f"{profile.address or profile.shown_url}{', which a cell set' if set_by_cell else ''}",
-            hint=f"Set {alternatives(profile.base_url_env)} before Jupyter starts if you trust that address."
-            if set_by_cell
-            else f"If you trust that address, name its key variable in a [provider.NAME] table of your fmnb.toml, or run `%fm key set {profile.name}`.",
-        )
-    either = f"Set {alternatives(profile.key_env)} before starting Jupyter, or run" if variable else "Run"
+        return KeyMissingError(f"The key for {profile.label} is not sent to another address", detail=address, hint=hint)
     return KeyMissingError(
-        f"{profile.label} needs a key",
-        detail="none was found",
-        hint=f"{either} `%fm key set {profile.name}`, or use the sidebar's Keys tab.",
+        f"{profile.label} needs a key", detail=f"none was found for {address}" if set_by_cell else "none was found", hint=hint
     )
 
 
@@ -99,7 +99,8 @@ def from_status(
             hint="Set base_url to the final address if you trust it.",
         )
     if status == 401 and not secret and profile.key_env:
-        return missing_key(profile, withheld=any(os.environ.get(v) for v in profile.key_env))
+        in_keyring = keys.is_cached(profile.name) and keys.stored(profile.name)  # a keyring may wait: not on the event loop
+        return missing_key(profile, withheld=in_keyring or any(os.environ.get(v) for v in profile.key_env))
     if status == 401 or (status == 403 and not error_codes.FILTER.search(text)):
         return AuthenticationError(
             f"{who} rejected the key" if status == 401 else f"{who} does not permit this with the key",
