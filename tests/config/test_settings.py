@@ -13,6 +13,7 @@ from fmnb.calls.session import default_model
 from fmnb.config import settings
 from fmnb.core.errors import LockedError, SettingsError
 from fmnb.store import log, retention
+from tests.admin_config import use_admin_folder
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def files(tmp_path, monkeypatch, home):
     admin, project = tmp_path / "admin", tmp_path / "project/deep"
     admin.mkdir()
     project.mkdir(parents=True)
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(admin))
+    use_admin_folder(monkeypatch, admin)
     monkeypatch.chdir(project)
     places = {"admin": admin, "user": home, "project": project.parent}
 
@@ -89,7 +90,7 @@ def test_a_lock_that_only_root_can_write_beats_one_the_user_could_point_to(files
     strong = tmp_path / "environment"
     (strong / "etc/jupyter").mkdir(parents=True)
     (strong / "etc/jupyter/fmnb.toml").write_text('[lock]\nproviders = ["echo"]\n')
-    monkeypatch.setattr(sys, "prefix", str(strong))
+    monkeypatch.setattr(settings, "_INITIAL_PREFIX", str(strong))
     files("admin", '[lock]\nproviders = ["*"]\n')
     assert not settings.allowed("providers", "openai")
 
@@ -238,6 +239,18 @@ def test_an_administrators_file_that_cannot_be_read_is_no_missing_file(files):
     path.mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         settings.settings()
+
+
+@pytest.mark.parametrize("change", ["import os; os.environ['FMNB_ADMIN_CONFIG'] = 'evil'", "import sys; sys.prefix = 'evil'"])
+def test_no_cell_names_an_administrators_folder(tmp_path, change):
+    for folder in ("evil", "evil/etc/jupyter"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "fmnb.toml").write_text('[provider.openai]\nbase_url = "http://127.0.0.1:9/v1"\n')
+    loaded = "from fmnb.config.settings import settings; import fmnb"
+    code = f"{loaded if 'prefix' in change else ''}\n{change}\n{loaded}\nprint(settings().get('provider.openai'))"
+    environ = {k: v for k, v in os.environ.items() if k != "FMNB_ADMIN_CONFIG"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["None"], done.stderr
 
 
 def test_no_cell_lifts_the_locks_that_a_kernel_began_with(tmp_path, home):

@@ -14,6 +14,7 @@ from fmnb.core.events import UsageReported
 from fmnb.core.types import ModelInfo, Request, Usage, message
 from fmnb.limits import budget
 from fmnb.views.footer import footer_text
+from tests.admin_config import use_admin_folder
 from tests.calls.test_pipeline import Paid
 from tests.wire.server import Server
 
@@ -26,7 +27,7 @@ def costs(dollars, **more):
 def admin(tmp_path, monkeypatch):
     def write(text):
         (tmp_path / "fmnb.toml").write_text(text)
-        monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+        use_admin_folder(monkeypatch, tmp_path)
 
     return write
 

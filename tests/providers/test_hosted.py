@@ -18,6 +18,7 @@ from fmnb.providers import hosted, send
 from fmnb.providers.profiles import Profile, profile
 from fmnb.providers.wire import base as wire
 from fmnb.providers.wire import chat_completions
+from tests.admin_config import use_admin_folder
 from tests.contract.backends import loopback
 from tests.wire.server import Server
 
@@ -369,7 +370,7 @@ def test_no_secret_is_in_a_repr(monkeypatch):
 
 def test_an_administrators_lock_on_addresses_holds(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nurls = ["https://gateway.example/*"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     with pytest.raises(LockedError):
         hosted.backend(profile("openai"), "m")
 

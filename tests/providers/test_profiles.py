@@ -11,6 +11,7 @@ from fmnb.core.types import Usage
 from fmnb.providers import prices, profile_rows, profiles
 from fmnb.providers.profiles import endpoint, for_model, names, profile, serving
 from fmnb.providers.wire import select as apis
+from tests.admin_config import use_admin_folder
 
 
 def write(home, text):
@@ -169,7 +170,7 @@ def test_an_interface_a_service_does_not_have_is_refused_by_name():
 
 def test_a_lock_on_addresses_holds_for_the_native_one(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nurls = ["https://api.cohere.com/compatibility/*"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     p = profile("cohere")
     assert apis.through(p, apis.pick(p, "m", "chat")).base_url.endswith("/compatibility/v1")
     with pytest.raises(LockedError):

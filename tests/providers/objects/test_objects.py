@@ -12,6 +12,7 @@ from fmnb.core.errors import BadRequestError, CustomModelError, EmptyAnswerError
 from fmnb.core.event_loop import iterate_sync
 from fmnb.core.types import Image, Message, Request, Text
 from fmnb.providers.objects.base import backend
+from tests.admin_config import use_admin_folder
 
 
 def shout(text):
@@ -156,7 +157,7 @@ def test_what_is_no_model_stays_none():
 
 def test_an_administrators_list_of_providers_locks_objects_out(tmp_path, monkeypatch):
     (tmp_path / "fmnb.toml").write_text('[lock]\nproviders = ["openai"]\n')
-    monkeypatch.setenv("FMNB_ADMIN_CONFIG", str(tmp_path))
+    use_admin_folder(monkeypatch, tmp_path)
     with pytest.raises(LockedError, match="custom model"):
         fm.ask("x", shout)
 
