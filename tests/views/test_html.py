@@ -130,6 +130,36 @@ def test_prices_are_not_mathematics():
     assert html.count("<span>&#36;</span>") == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$$ not math $$",
+        "$$not math$$",
+        "$$\nonly words\n$$",
+        "\\( hello there \\)",
+        "\\[ hello there \\]",
+        "$PATH:$HOME/bin",
+        "df$col1 and df$col2 in R",
+        "From $5 to $6, x$",
+        "a $b c$ d",
+        '["$5 and $6 `x`", 1]\n["$a", 2]',
+        "1<a$b and c$d>2",
+        "set $MY_VAR$ and $HOME/bin$",
+        "a $b\nc$ d",
+    ],
+)
+def test_words_prices_and_code_are_not_mathematics(text):
+    html = render(text)
+    assert "$" not in html.replace("&#36;", "") and "\\(" not in html and "\\[" not in html, "a typesetter would read it"
+
+
+@pytest.mark.parametrize(
+    "text", ["$x$", "$n-1$", "($O(n \\log n)$)", "$\\text{two words} = 1$", "$$ p < 0.05 $$", "\\( x \\in A \\)", "**$R^2$**:"]
+)
+def test_mathematics_is_recognized(text):
+    assert "<span>" in render(text) and "&#36;" not in render(text)
+
+
 def test_mathematics_goes_through_untouched_by_emphasis():
     assert "$a_1 * b_2 * c_3$" in render("so $a_1 * b_2 * c_3$ holds")
     assert "\\(x_1 + y_1\\)" in render("so \\(x_1 + y_1\\) holds")

@@ -139,7 +139,7 @@ def evaluate(line: Line, prompt: Any, models: list[Any], values: dict[str, Any],
         evaluation = running.evaluate(
             prompt, resolve_data(line.get("over"), shell), models or None, score, sinks=[BatchDisplays(shell)], **columns, **values
         )
-        if line.out:  # show the verdict even if the result is stored under a name
+        if line.out or in_notebook(shell):  # the same with a name and without
             from IPython.display import display
 
             display(evaluation)  # type: ignore[no-untyped-call]
