@@ -59,9 +59,14 @@ def handle_for(prepared: Sequence[PreparedCall], sinks: Sequence[Sink] = (), *, 
 
 
 def stop_events(call: Call, last: int, reason: str = "interrupt") -> Iterator[Event]:
-    """The events of a call that is stopped after its event number `last`: its usage so far, and the end."""
+    """The events of a call that is stopped after its event number `last`: its usage so far, and the end.
+
+    A call that has no event yet starts first, so that its model is known wherever it is shown.
+    """
     stamp = EventStamper(call.run)
     stamp.n = last
+    if not last:
+        yield stamp(pipeline.started(call))
     if (usage := call.meter.stopped()) is not None:
         yield stamp(UsageReported(usage=usage))
     yield stamp(Cancelled(reason=reason))

@@ -9,6 +9,7 @@ import pytest
 
 import fmnb as fm
 from fmnb.calls import run as calls_run
+from fmnb.calls.prepare import prepare
 from fmnb.core.backend import estimate_tokens
 from fmnb.core.errors import Interrupted
 from fmnb.core.events import Event, Finished, Started, TextDelta
@@ -76,3 +77,10 @@ def test_the_next_call_is_as_ever():
     with pytest.raises(Interrupted):
         fm.ask("x", "echo:hang", sinks=[Stopper(at=Started)])
     assert fm.ask("hello", "echo:").text == "hello"
+
+
+def test_a_call_that_is_stopped_before_its_first_event_has_its_model():
+    call = prepare("hi", "echo:").call
+    first, *_, last = calls_run.stop_events(call, 0)
+    assert isinstance(first, Started) and (first.n, first.model) == (1, call.request.model)
+    assert [type(e).__name__ for e in calls_run.stop_events(call, 3)][0] != "Started" and last.n > first.n

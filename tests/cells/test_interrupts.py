@@ -68,3 +68,13 @@ def test_after_a_stopped_cell_a_silent_request_of_the_page_can_be_stopped_too(tm
         assert r.error.startswith("KeyboardInterrupt")
     finally:
         kernel.close()
+
+
+def test_a_comparison_that_is_stopped_at_once_names_its_models(tmp_path):
+    kernel = Kernel({"FMNB_HOME": str(tmp_path)})
+    try:
+        r = kernel("%%fm echo:slow=1 echo:slow=2\n" + "word " * 500, interrupt_when=lambda r: bool(r.displays))
+        assert r.traceback == "Stopped, as shown above."
+        assert "unknown model" not in str(r.displays)
+    finally:
+        kernel.close()

@@ -16,6 +16,7 @@ from ...prompts.prompt import Prompt
 from ...views.router import in_notebook, view_for
 from ...views.static_output import is_watched
 from . import better_model_note
+from .interrupts import interrupts
 from .options import Line, parse
 from .shown import mark_displayed
 
@@ -121,7 +122,7 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
             return made
         run_calls(prepared, [view_for(shell, format)])
     except Interrupted as stop:
-        stop.shown = True  # the view shows it below the cell
+        stop.shown = stop.shown or stop.response is not None  # the view shows it below the cell
         raise
     finally:
         for call in prepared:
@@ -137,17 +138,20 @@ def answer(prepared: list[PreparedCall], shell: Any, format: str = "markdown", c
 def _compare(prepared: list[PreparedCall], shell: Any, format: str, conditions: Any, blind: bool) -> Any:
     """Run a comparison: side by side with vote buttons in a notebook, one below the other in a terminal."""
     conditions = list(conditions) or [{"model": p.call.target.requested_model} for p in prepared]
-    from ...comparison.compare import choose_display_order, run_comparison
+    with interrupts.deferred():  # an import that an interrupt leaves halfway can break the kernel
+        from ...comparison.compare import choose_display_order, run_comparison
+
+        if in_notebook(shell):
+            from ..widgets.grid_stream import GridStream
 
     shown = choose_display_order(conditions, blind)
     if not in_notebook(shell):
         return run_comparison(prepared, conditions, [view_for(shell, format, several=True)], blind=blind, display_order=shown)
-    from ..widgets.grid_stream import GridStream
-
     view = GridStream([p.call.run for p in prepared], conditions, shown, blind=blind, format=format, live=is_watched(shell))
     try:
         made = run_comparison(prepared, conditions, [view], blind=blind, display_order=shown)
-    except Interrupted:  # partial answers can be voted on too
+    except Interrupted as stop:  # partial answers can be voted on too
+        stop.shown = True
         view.show_buttons(session.last_comparison)
         raise
     view.show_buttons(made)
