@@ -2,7 +2,7 @@
 
 Only this file and `rows_together.py` reach a backend.
 
-    run ─ guards ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ backend
+    run ─ guards ─ validate_schema ─ use_tape ─ use_cache ─ check_target ─ retry ─ within_budget ─ rate limit ─ end_at_stop ─ backend
 
 A step takes the call and the rest of the pipeline, and yields events; steps that have nothing to do
 for a call are left out of its list. `run` stamps what comes out.
@@ -34,6 +34,7 @@ from .steps.repetition import cut_repetition
 from .steps.retry import retry_call
 from .steps.schema import validate_schema
 from .steps.send import complete_answer, stream_answer
+from .steps.stop import end_at_stop
 from .steps.tape import use_tape
 
 _within_kernel_budget = within_budget(kernel_budget)
@@ -55,6 +56,7 @@ def steps_of(call: Call, *, guarded: bool = True) -> tuple[Step, ...]:
         retry_call,
         _within_kernel_budget,
         rate_limited,
+        *([end_at_stop] if call.request.stop else []),
     )
 
 
@@ -72,6 +74,7 @@ def row_steps(limits: BatchLimits) -> tuple[Step, ...]:
         retry_call,
         within_budget(limits.budgets),
         rate_limited_rows(limits),
+        end_at_stop,
     )
 
 

@@ -10,6 +10,7 @@ from ..core.backend import Backend, BatchBackend
 from ..core.errors import CallError, FmnbError, StoreError, error_from_dict
 from ..core.event_loop import aclose, merge
 from ..core.events import ENDS, Event, EventStamper, Failed, Finished, TextDelta
+from ..core.stop_text import without_stop
 from ..core.types import Request
 from .call import Call
 from .pipeline import run, started
@@ -18,12 +19,13 @@ from .steps.check_target import check_target
 from .steps.guard import guard_steps
 from .steps.repetition import without_repetition
 from .steps.schema import read_data, with_data
+from .steps.stop import end_at_stop
 from .steps.tape import use_tape
 
 
 def batch_steps() -> tuple[Step, ...]:
     """The steps of rows that an engine answers together: no retry, no budget, no schema repair."""
-    return (*guard_steps(), read_data, use_tape, check_target)
+    return (*guard_steps(), read_data, use_tape, check_target, end_at_stop)
 
 
 async def run_together(calls: Sequence[Call]) -> AsyncIterator[tuple[int, Event]]:
@@ -127,7 +129,7 @@ def as_run(call: Call, events: Sequence[Event], *, known: bool = True) -> list[E
     """
     call = replace(call, kind="row")
     stamp = EventStamper(call.run)
-    events = list(events)
+    events = without_stop(events, call.request.stop)
     if call.spec is None:
         events = without_repetition(call, events)
     elif isinstance(events[-1], Finished):

@@ -28,6 +28,7 @@ Independent of Jupyter, HTTP, SQL and torch.
 - `field_types`: checks a value read from a file against its dataclass annotations
 - `cycles`: where a text or a row of items begins to repeat
 - `repetition`: whether an answer is stuck in a loop
+- `stop_text`: an answer up to its stop string
 - `json_prefix`: whether an unfinished text can still become JSON
 - `atomic_write`: writes a text file completely or not at all
 """

@@ -9,6 +9,11 @@ import sys
 
 import pytest
 
+from fmnb.calls.call import Call
+from fmnb.calls.pipeline import chain
+from fmnb.calls.steps.send import complete_answer, stream_answer
+from fmnb.calls.steps.stop import end_at_stop
+from fmnb.catalog.resolve import Target
 from fmnb.core import event_loop
 from fmnb.core.backend import Backend
 from fmnb.core.errors import RateLimitError
@@ -132,6 +137,19 @@ def test_a_schema_gives_an_object_of_that_form(row, server):
     )
     data = json.loads(answer.text)
     assert isinstance(data["name"], str) and isinstance(data["age"], int)
+
+
+@pytest.mark.parametrize("last", [stream_answer, complete_answer], ids=["stream", "complete"])
+def test_an_answer_ends_before_a_stop_string_that_is_split_over_deltas(row, server, last):
+    backend = row.answers(server)
+    whole = build_response(event_loop.iterate_sync(backend.stream(ask(**row.brief)))).text
+    stop = whole[6:12]  # the server leaves it in its answer
+    target = Target("m", "m", backend.info.host, backend.info.local, lambda: backend, known=False)
+    call = Call(request=ask(**row.brief, stop=(stop,)), target=target)
+    events = list(event_loop.iterate_sync(chain([end_at_stop], last, [])(call)))
+    answer = build_response(events)
+    assert answer.text == (whole if "stop" in answer.not_applied else whole[: whole.find(stop)])
+    assert isinstance(events[-1], Finished) and events[-1].reason == "stop" and answer.usage.output_tokens > 0
 
 
 def test_a_rate_limit_is_a_named_error_that_may_be_tried_again(row, server):

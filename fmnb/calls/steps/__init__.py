@@ -12,6 +12,7 @@ A step takes the call and the rest of the pipeline, and yields events.
 - `retry`: transient failures, backoff, waiting after a 429 as long as `providers/http/errors` read
 - `budget`: reserves and counts money
 - `rate_limit`: places at a host, requests and tokens a minute
+- `stop`: ends an answer at its stop string
 - `send`: calls the backend, streamed or complete
 - `embed`: calls an embedding model
 """

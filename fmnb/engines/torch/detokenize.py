@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ContextTooLongError
+from ...core.stop_text import StopText
 from ...core.types import Request
 from ..chat_format import split_answer_prefix
 from .model import TextTokenizer, TorchModel
@@ -66,12 +67,16 @@ class Detokenizer:
 
     def __init__(self, tokenizer: TextTokenizer, stops: tuple[str, ...]):
         self._tokenizer = tokenizer
-        self.stops = self._stops = tuple(s for s in stops if s)
+        self.stops = tuple(s for s in stops if s)
+        self._text = StopText(self.stops)
         self._ids: list[int] = []
         self._n_decoded = 0  # number of `_ids` whose text was returned; decoding with earlier tokens gives the right spaces
         self._before = ""
-        self._held_back = ""
-        self.stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string was found."""
+        return self._text.stopped
 
     def add(self, token: int) -> str:
         """Add a token; returns the text that can be shown now."""
@@ -83,21 +88,11 @@ class Detokenizer:
         self._ids = self._ids[self._n_decoded :]
         self._n_decoded = len(self._ids)
         self._before = self._tokenizer.decode(self._ids)
-        return self._before_stops(new)
-
-    def _before_stops(self, new: str) -> str:
-        text = self._held_back + new
-        stops_at = [at for s in self._stops if (at := text.find(s)) >= 0]
-        if stops_at:
-            self.stopped, self._held_back = True, ""
-            return text[: min(stops_at)]
-        keep = max((n for s in self._stops for n in range(1, min(len(s), len(text) + 1)) if text.endswith(s[:n])), default=0)
-        self._held_back = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        return self._text.add(new)
 
     def rest(self) -> str:
         """The text still held back after the last token."""
         if self.stopped:
             return ""
         tail = self._tokenizer.decode(self._ids)[len(self._before) :].rstrip("\ufffd")
-        return self._before_stops(tail) + self._held_back
+        return self._text.add(tail) + self._text.rest()
