@@ -45,7 +45,10 @@ class StopText:
 
 
 async def cut_at_stop(stream: AsyncIterator[Event], stops: Sequence[str]) -> AsyncIterator[Event]:
-    """The events of an answer without the text from a stop string on; the rest of its stream is read for its usage."""
+    """The events of an answer without the text from a stop string on.
+
+    The rest of its stream is read for its usage.
+    """
     cut = _Cut(stops)
     try:
         async for event in stream:
