@@ -419,9 +419,12 @@ class Job(SharedTableMixin):
 
         Where no further call starts, those in flight are awaited: they are paid.
         """
-        awaited = self.limits.fail_fast or isinstance(self.fatal, (BudgetError, SchemaMismatchError, EmptyAnswerError))
-        waits = awaited and all(q.stopped for q in self.queues) and any(q.in_flight for q in self.queues if not q.batched)
+        waits = self.awaits_calls() and all(q.stopped for q in self.queues) and any(q.in_flight for q in self.queues if not q.batched)
         return self.fatal is not None and not waits
+
+    def awaits_calls(self) -> bool:
+        """Whether the error that ends the batch leaves the calls in flight to end, which are paid."""
+        return self.limits.fail_fast or isinstance(self.fatal, (BudgetError, SchemaMismatchError, EmptyAnswerError))
 
     def elapsed(self) -> float:
         """Seconds since the start."""

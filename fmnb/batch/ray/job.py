@@ -6,7 +6,8 @@
 Cached rows and whatever stops the batch are handled here; a worker does what the event loop
 does otherwise, with its share of the limits. On this machine it writes answers to disk as they
 arrive, so that no accident here loses them; answers from another machine are written when they
-come back, a few at a time. A chunk whose worker died is sent again.
+come back, a few at a time. A chunk whose worker died is sent again. After a failure that ends the
+batch, the calls in flight are awaited as they are here: they are paid.
 """
 
 from __future__ import annotations
@@ -162,11 +163,16 @@ class RayMixin:
         ]
         chunks = [packed[at : at + CHUNK] for at in range(0, len(packed), CHUNK)]
         gpu = bool(local and ray.cluster_resources().get("GPU"))
-        with heartbeat(ray, self.stamp.run):
+        stopped: frozenset[int] = frozenset()
+        with heartbeat(ray, self.stamp.run) as stop:
             for some in run_on_workers(ray, setup, chunks, workers, gpu):
                 self._commit_calls([CompletedCall(items[n], *rest) for n, *rest in map(pickle.loads, some)])
-                if self.fatal is not None:
+                if self.fatal is not None and not self.awaits_calls():
                     return
+                now = frozenset(self.failed_models if self.fatal is None else range(len(self.models)))
+                if now - stopped:  # the workers return what is in flight, and skip the rest
+                    stop(now)
+                stopped = now
 
 
 class RayJob(RayMixin, Job):

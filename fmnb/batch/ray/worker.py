@@ -1,21 +1,23 @@
 """The part of a batch that runs on Ray's workers: makes calls, and returns completed ones in groups.
 
-Workers check the kernel that started the batch: if it stops or dies, they stop too.
+Workers check the kernel that started the batch: if it stops or dies, they stop too. If it wants no
+more calls to a model, they start none, and return the answers of those in flight, which are paid.
 """
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ...calls.call import Call, Options
 from ...calls.prepare import prepare
 from ...config import environment
-from ...core.event_loop import iterate_sync
+from ...core.event_loop import background_loop, iterate_sync
 from ...core.types import Text
 from ...limits import rate_limit
 from ...limits.batch_budget import BatchBudget
@@ -23,7 +25,7 @@ from ...limits.batch_limits import BatchLimits
 from ...prompts.rendered import Rendered
 from ..failures import is_fatal_for_model
 from ..options import Limits
-from ..scheduler import CallQueue, Scheduler, WorkItem
+from ..scheduler import CallQueue, CompletedCall, Scheduler, WorkItem
 from ..writer import Writer
 from .start import is_client, silence_logs
 
@@ -50,17 +52,24 @@ class Setup:
 class Heartbeat:
     """Lives as long as the kernel wants answers."""
 
-    def ping(self) -> bool:
-        """Reachable while the kernel wants answers."""
-        return True
+    def __init__(self) -> None:
+        self._stopped: frozenset[int] = frozenset()
+
+    def ping(self) -> frozenset[int]:
+        """The models that get no more calls. Reachable while the kernel wants answers."""
+        return self._stopped
+
+    def stop(self, models: Collection[int]) -> None:
+        """Start no more calls to these models."""
+        self._stopped |= frozenset(models)
 
 
 @contextmanager
-def heartbeat(ray: Any, batch: str) -> Iterator[None]:
-    """Keep a heartbeat alive while answers of this batch are wanted."""
+def heartbeat(ray: Any, batch: str) -> Iterator[Callable[[Collection[int]], None]]:
+    """Keep a heartbeat alive while answers of this batch are wanted; yields what stops models."""
     watch = ray.remote(num_cpus=0)(Heartbeat).options(name=_name(batch)).remote()
     try:
-        yield
+        yield lambda models: watch.stop.remote(models)
     finally:
         with suppress(Exception):  # Ray may have shut down already
             ray.kill(watch)
@@ -151,6 +160,8 @@ class Worker:
         here = config.node and config.node == node()
         self.writer = Writer(config.batch, lambda _, error: not is_fatal_for_model(error or {})) if here else None
         self.calls: list[Call] = [prepare(Rendered((Text("-"),)), m, config.options).call for m in config.models]
+        self.fail_fast = limits.fail_fast
+        self.stopped: frozenset[int] = frozenset()  # models that get no more calls
         self.last_check = 0.0
 
     def __call__(self, batch: Any) -> Iterator[Any]:
@@ -166,14 +177,15 @@ class Worker:
             call = replace(self.calls[m], request=request, meta=meta, run=run, parent=parent, neutral=neutral)
             items[m].append(WorkItem(str(n), m, call, positions))
         self._check_batch()
-        for queue, some in zip(queues, items, strict=True):
-            queue.put(some, closed=True)
-        scheduler = Scheduler(queues, self.limits, self.writer.append) if self.writer else Scheduler(queues, self.limits)
+        for m, (queue, some) in enumerate(zip(queues, items, strict=True)):
+            queue.put([] if m in self.stopped else some, closed=True)
+        scheduler = Scheduler(queues, self.limits, self.writer.append if self.writer else lambda ended: ended, self._stopped_by)
         done: list[bytes] = []
         since = time.monotonic()
-        with closing(iterate_sync(scheduler.run(), self._check_batch)) as ends:  # type: ignore[type-var]
+        check = partial(self._check_batch, queues)
+        with closing(iterate_sync(scheduler.run(), check)) as ends:  # type: ignore[type-var]
             for _ in ends:
-                self._check_batch()
+                check()
                 while scheduler.completed:
                     ended = scheduler.completed.popleft()
                     done.append(pickle.dumps((int(ended.item.key), ended.events, ended.inbox_id)))
@@ -183,16 +195,28 @@ class Worker:
         if done:
             yield _block(done)
 
-    def _check_batch(self) -> None:
-        """Raise if nobody waits for the answers any more."""
+    def _stopped_by(self, call: CompletedCall) -> Collection[int]:
+        """The models that get no more calls of this worker after this one, before the kernel knows of it."""
+        if call.error is None:
+            return ()
+        stopped = range(len(self.calls)) if self.fail_fast else (call.item.model,) if is_fatal_for_model(call.error) else ()
+        self.stopped |= frozenset(stopped)
+        return stopped
+
+    def _check_batch(self, queues: Sequence[CallQueue] = ()) -> None:
+        """Stop the models that get no more calls. Raise if nobody waits for the answers any more."""
         import ray
 
         if time.monotonic() - self.last_check < _CHECK_SECONDS:
             return
         try:
-            ray.get(ray.get_actor(_name(self.batch)).ping.remote(), timeout=30)
+            stopped = ray.get(ray.get_actor(_name(self.batch)).ping.remote(), timeout=30)
         except (ray.exceptions.RayActorError, ValueError):
             raise _BatchOverError from None
+        self.stopped |= stopped
+        for m, queue in enumerate(queues):
+            if m in stopped and not queue.stopped:
+                background_loop().call_soon_threadsafe(queue.stop)
         self.last_check = time.monotonic()
 
 

@@ -18,7 +18,7 @@ import pytest
 import fmnb as fm
 from fmnb.batch.ray import job as ray_rows
 from fmnb.batch.run import batch, reopen
-from fmnb.core.errors import AuthenticationError, Interrupted, UsageError
+from fmnb.core.errors import AuthenticationError, BadRequestError, Interrupted, SchemaMismatchError, UsageError
 from fmnb.core.events import Progress
 from tests.batch.test_run import MODEL, words
 from tests.conftest import FULL
@@ -71,6 +71,32 @@ def test_a_key_that_is_refused_stops_the_run(service):
     service.answer = lambda body: (403, {"error": {"message": "no"}})
     with pytest.raises(AuthenticationError):
         batch("Say {{ w }}", words(400), MODEL, on="ray")
+
+
+def test_fail_fast_keeps_the_answers_of_calls_in_flight(service, monkeypatch):
+    monkeypatch.setattr(ray_rows, "CHUNK", 40)
+    service.latency = 0.4
+    service.answer = lambda body: (400, {"error": {"message": "odd"}}) if body["messages"][-1]["content"] == "Say word3" else "said"
+    with pytest.raises(BadRequestError, match="Row 3"):
+        batch("Say {{ w }}", words(400), MODEL, on="ray", fail_fast=True)
+    asked = set(service.asked)
+    assert "Say word3" in asked and len(asked) < 400 and set(service.asked.values()) == {1}
+    again = batch("Say {{ w }}", words(400), MODEL, retry_errors=True)
+    assert again.summary.cached == len(asked) - 1, "every answer but the failure was kept"
+
+
+@more
+def test_a_model_that_gives_only_unusable_answers_gets_no_more_calls(service, monkeypatch):
+    monkeypatch.setattr(ray_rows, "CHUNK", 40)
+    service.latency = 0.05
+    service.answer = lambda body: "no JSON at all"
+    with pytest.raises(SchemaMismatchError, match="None of the first 30 answers"):
+        batch("Say {{ w }}", words(1000), MODEL, on="ray", schema="n int")
+    asked = {p for p in service.asked if p.startswith("Say word")}
+    assert 30 <= len(asked) < 600
+    service.answer = lambda body: '{"n": 3}'
+    again = batch("Say {{ w }}", words(1000), MODEL, schema="n int")
+    assert again.summary.failed == len(asked) and again.summary.answered == 1000 - len(asked), "each row that was asked keeps its error"
 
 
 @more
