@@ -40,9 +40,9 @@ shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## take s
 
 TIMES ?= 1
 SHOTS ?=
-first-hour: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## a new user's first hour in JupyterLab and JupyterHub; TIMES=5 SHOTS=folder
+first-hour: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## a new user's first hour in JupyterLab, JupyterHub and VS Code; TIMES=5 SHOTS=folder
 	$(BIN)/python tests/chromium.py
-	FMNB_FIRST_HOUR=$(TIMES) FMNB_SHOTS=$(SHOTS) $(BIN)/python -m pytest -rs tests/browser/test_first_hour.py tests/browser/test_jupyterhub.py
+	FMNB_FIRST_HOUR=$(TIMES) FMNB_SHOTS=$(SHOTS) $(BIN)/python -m pytest -rs tests/browser/test_first_hour.py tests/browser/test_jupyterhub.py tests/browser/test_vscode.py
 
 clean:  ## delete everything built here, except models
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work \

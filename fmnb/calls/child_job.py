@@ -201,7 +201,8 @@ def _record_death(run: str) -> Event:
     """Write down that the process ended without a result, and return that event."""
     child = _children.get(run)
     code = child.poll() if child is not None else None
-    how = {None: "", -signal.SIGKILL: "it was killed, as happens when memory runs out"}.get(code, f"exit code {code}")
+    killed = -getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+    how = {None: "", killed: "it was killed, as happens when memory runs out"}.get(code, f"exit code {code}")
     error = CallError("The job's process ended without a result", detail="; ".join(filter(None, (how, _last_words(run)))))
     events = log.events_of(run)
     failed = replace(Failed(error=error.to_dict()), run=run, n=events[-1].n + 1, at=max(events[-1].at, _changed_at(run)))

@@ -23,12 +23,13 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ..config.settings import models_dir
+from ..core.atomic_write import replace_file
 from ..core.errors import ConnectionFailedError, DownloadError, FmnbError, ModelError, UnknownModelError, UsageError, redact
 from ..core.event_loop import thread_stream
 from ..core.events import Event, Finished, Notice, Progress, Waiting
+from ..core.file_lock import try_lock
 from . import weights
 from .hub import DownloadStopped, fetch_hub
 from .weights import PART, Source, known_of, locate, parse
@@ -108,33 +109,13 @@ def _no_room(folder: Path, need: int | None) -> DownloadError:
 def _lock_file(file: Path, put: Put, stop: threading.Event) -> Iterator[bool]:
     """Acquire a lock that ends with the process; False if stopped while waiting for another."""
     with open(file, "a+b") as f:
-        mine, said = _try_lock(f), False
+        mine, said = try_lock(f), False
         while not mine and not stop.wait(_TICK):
             if not said:
                 said = True
                 put(Waiting(reason="another process is downloading these weights"))
-            mine = _try_lock(f)
+            mine = try_lock(f)
         yield mine
-
-
-def _try_lock(f: Any) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            f.seek(0)
-            msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as e:
-        if e.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            return False
-        if e.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a network disk without locks; temporary names still differ
-            return True
-        raise
-    return True
 
 
 def _from_index(s: Source, root: Path, put: Put, stop: threading.Event) -> Path | None:
@@ -337,7 +318,7 @@ def _settle(s: Source, part: Path, file: Path, digest: str, license: str) -> Pat
     weights.check_model(part, file.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     size = part.stat().st_size
-    os.replace(part, file)
+    replace_file(part, file)
     weights.write_record(file, s, digest, size, license)
     return file
 

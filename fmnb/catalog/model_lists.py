@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.settings import state_dir
+from ..core.atomic_write import replace_file
 from ..core.errors import FmnbError
 from ..core.event_loop import run_sync
 from ..providers import model_lists
@@ -111,7 +112,7 @@ def _write(p: Profile, found: Sequence[ListedModel]) -> None:
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(data), "utf-8")
-        os.replace(temporary, _file())
+        replace_file(temporary, _file())
     except OSError:  # a full disk only costs another query
         temporary.unlink(missing_ok=True)
 

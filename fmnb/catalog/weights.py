@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..config.settings import allowed, check_allowed, models_dir, read_toml, shared_models_dirs
+from ..core.atomic_write import replace_file
 from ..core.errors import DownloadError, ModelError, NotPulledError, UnknownModelError, UsageError, alternatives
 from . import pipelines
 
@@ -428,7 +429,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _write_json(path: Path, data: dict[str, Any]) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     temporary.write_text(json.dumps(data, indent=1), "utf-8")
-    os.replace(temporary, path)
+    replace_file(temporary, path)
 
 
 def check_model(path: Path, name: str = "") -> None:

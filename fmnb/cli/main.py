@@ -8,6 +8,7 @@ python -m fmnb check RUN --against BASELINE [--max-drop POINTS] [--scorer NAME] 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     gate.add_argument("--max-failures", type=float, default=None, metavar="SHARE", help="of failed answers that allow a verdict (0.05)")
     gate.add_argument("--allow-cached", action="store_true", help="answers may be as old as the baseline's")
     given = parser.parse_args(argv)
+    _write_any_text()
     try:
         match given.verb:
             case "ask":
@@ -71,3 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _write_any_text() -> None:
+    """Write characters as escapes that the output cannot encode: a pipe on Windows has no arrow."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

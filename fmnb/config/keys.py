@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.atomic_write import replace_file
 from ..core.errors import SettingsError, UsageError
 from ..core.event_loop import start_thread
 from . import settings
@@ -199,7 +200,7 @@ def _write_file(known: dict[str, Any], *, only_if_there: bool = False) -> None:
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
             json.dump(known, f)
-        os.replace(fresh, path)
+        replace_file(fresh, path)
     except OSError as e:
         raise SettingsError(
             "The key could not be stored", detail=f"{path}: {e.strerror}", hint="Set it in the environment instead."

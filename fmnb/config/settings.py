@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -29,7 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.atomic_write import replace_file
 from ..core.errors import LockedError, SettingsError
+from ..core.file_lock import alone_with
 from . import environment, lock_patterns
 from .settings_file import check_administrators
 from .settings_file import read_toml as read_toml  # for other rooms, which read tables of their own
@@ -320,7 +321,7 @@ def set_user(table: str, name: str, value: Any) -> None:
     Raises SettingsError if the file cannot be read or written, or edited line by line.
     """
     file = user_file()
-    with _alone_with(file):
+    with alone_with(file):
         _set(file, table, name, value)
 
 
@@ -351,21 +352,6 @@ def _set(file: Path, table: str, name: str, value: Any) -> None:
     _replace(file, text)
 
 
-@contextlib.contextmanager
-def _alone_with(file: Path) -> Iterator[None]:
-    """Lock a file against other kernels, where the system supports it."""
-    try:
-        fcntl: Any = importlib.import_module("fcntl")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(file.with_name(f".{file.name}.lock"), "w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except (ImportError, OSError):
-        yield
-        return
-    with lock:
-        yield
-
-
 def _parsed(text: str) -> Any:
     import tomllib
 
@@ -383,7 +369,7 @@ def _replace(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, "utf-8")
-        os.replace(temporary, file)
+        replace_file(temporary, file)
     except OSError as e:
         try:
             temporary.unlink(missing_ok=True)

@@ -31,4 +31,5 @@ Independent of Jupyter, HTTP, SQL and torch.
 - `stop_text`: an answer up to its stop string
 - `json_prefix`: whether an unfinished text can still become JSON
 - `atomic_write`: writes a text file completely or not at all
+- `file_lock`: locks between processes
 """

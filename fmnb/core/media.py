@@ -20,6 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from .atomic_write import replace_file
 from .errors import UsageError
 from .inert_text import inert
 from .optional import require
@@ -180,7 +181,7 @@ def save(parts: Sequence[tuple[bytes, str, dict[str, str]]], path: Path, overwri
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(with_metadata(data, said))
-            os.replace(part, file)
+            replace_file(part, file)
         except OSError as e:
             with suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -54,11 +54,16 @@ _handlers: dict[str, Callable[[dict[str, Any]], None]] = {}
 
 
 def open_comm() -> None:
-    """Open the comm of this kernel, and accept control comms. Calling it twice has no effect."""
+    """Open the comm of this kernel, and accept control comms. Calling it twice has no effect.
+
+    An ipykernel before 6.18 (Colab's) has no `comm` package; no page of ours is there either.
+    """
     global _comm
     if _comm is None:
-        from comm import create_comm, get_comm_manager  # every kernel has imported it
-
+        try:
+            from comm import create_comm, get_comm_manager  # later kernels have imported it
+        except ImportError:
+            return
         get_comm_manager().register_target(CONTROL, _open_control)
         _comm = create_comm(target_name=TARGET, data={"protocol": PROTOCOL})
         _comm.on_msg(_on_message)

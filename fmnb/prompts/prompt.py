@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..config import settings
+from ..core.atomic_write import replace_file
 from ..core.errors import UsageError
 from ..core.labels import RowLabels
 from ..core.types import Part, Text
@@ -256,7 +256,7 @@ def _write(path: Path, text: str, system: str) -> None:
         text = f"---\nsystem: {json.dumps(system, ensure_ascii=False)}\n---\n{text}"
     temporary = path.with_suffix(".new")
     temporary.write_bytes((text + "\n").encode("utf-8", "surrogatepass"))
-    os.replace(temporary, path)
+    replace_file(temporary, path)
 
 
 def _read(path: Path) -> tuple[str, str]:

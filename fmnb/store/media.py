@@ -19,6 +19,7 @@ from typing import Any
 
 from ..config.settings import state_dir
 from ..core import media
+from ..core.atomic_write import replace_file
 from ..core.errors import StoreError
 from ..core.events import Event, Media, Notice, event_from_dict, event_to_dict
 
@@ -106,7 +107,7 @@ def _write(file: Path, data: bytes) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
             f.write(data)
-        os.replace(part, file)
+        replace_file(part, file)
     except OSError as e:
         part.unlink(missing_ok=True)
         raise StoreError(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import media
+from ..core.atomic_write import replace_file
 from ..core.errors import FmnbError, StoreError, StreamInterruptedError, UsageError
 from ..core.events import (
     ENDS,
@@ -213,7 +214,7 @@ class Tape:
                 f.writelines(line + b"\n" for line in self._unreadable)
                 f.flush()
                 os.fsync(f.fileno())
-            os.replace(temporary, self.path)
+            replace_file(temporary, self.path)
         except OSError as e:
             temporary.unlink(missing_ok=True)
             raise StoreError(

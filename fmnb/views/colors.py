@@ -35,11 +35,11 @@ _CODE = {
     "property": ("property", "textLink-foreground", "#3778c2"),
     "attribute": ("attribute", "textLink-foreground", "#3778c2"),
     "string": ("string", "debugTokenExpression-string", "#b5533c"),
-    "number": ("number", "debugTokenExpression-number", "#2f855a"),
+    "number": ("number", "terminal-ansiGreen", "#2f855a"),
     "operator": ("operator", "debugTokenExpression-name", "#8250c4"),
     "comment": ("comment", "descriptionForeground", "#6f7f7f"),
     "error": ("error", "errorForeground", "#c0392b"),
-    "inserted": ("string-2", "debugTokenExpression-number", "#2f855a"),
+    "inserted": ("string-2", "terminal-ansiGreen", "#2f855a"),
 }
 
 

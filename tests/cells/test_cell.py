@@ -320,3 +320,8 @@ def test_a_raw_prompt_may_be_asked_of_a_function_of_the_notebook(cells):
 
 def test_the_beginning_of_an_option_is_nearer_than_other_letters(cells):
     assert "Did you mean --temperature?" in cells.fails("%%fm --temp 0 echo:\nx").hint
+
+
+def test_line_ends_of_windows_are_line_ends(cells):
+    assert cells.shell.run_cell("%%fm echo: -o answer\r\none\r\ntwo\r\n").success
+    assert cells.shell.user_ns["answer"].text == "one\ntwo"

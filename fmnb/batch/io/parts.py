@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...calls.call import Call
+from ...core.atomic_write import replace_file
 from ...core.errors import PromptError, UsageError
 from ...core.events import Finished, Notice, Sink
 from ...core.optional import require
@@ -203,7 +204,7 @@ class PartsJob(Job):
         temporary = path.with_suffix(f".{self.stamp.run}.new")  # another kernel may write the same part
         try:
             importlib.import_module("pyarrow.parquet").write_table(table, temporary)
-            os.replace(temporary, path)
+            replace_file(temporary, path)
         except OSError as e:
             with suppress(OSError):  # an unwritable folder may refuse deletion too
                 temporary.unlink(missing_ok=True)

@@ -42,6 +42,8 @@ def code(consent: str = "") -> Scorer:
 
     Tests are in column `test`, or in the target. `code:run` confirms that code from a model may run.
     """
+    if sys.platform == "win32":
+        raise UsageError("This scorer does not run on Windows", detail="code", hint="Its limits are those of Linux and macOS: use WSL.")
     if consent != "run":
         raise UsageError(
             "This scorer runs code from a model on this machine",

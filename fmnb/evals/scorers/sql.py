@@ -78,6 +78,8 @@ def sql(database: str = "", limits: Limits = Limits()) -> Scorer:
     seconds with its setup, returns more than 100,000 rows, or needs more memory than DuckDB's 1 GB is wrong, and
     its score has the reason.
     """
+    if sys.platform == "win32":
+        raise UsageError("This scorer does not run on Windows", detail="sql", hint="Its limits are those of Linux and macOS: use WSL.")
     require("duckdb", "sql", "to score SQL")
     path = Path(database).expanduser().resolve() if database else None
     if path is not None and not path.is_file():

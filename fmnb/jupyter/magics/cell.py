@@ -26,7 +26,7 @@ def run(line: str | Line, text: str | Prompt, shell: Any = None) -> Any:
     """Run a `%%fm` cell, or `%fm ask` with its parsed line. The value becomes the cell's value."""
     line = parse(line) if isinstance(line, str) else line
     shell = shell or get_shell()
-    prompt = text.strip("\n") if isinstance(text, str) else text
+    prompt = text.replace("\r\n", "\n").strip("\n") if isinstance(text, str) else text  # some editors on Windows send both
     if name := line.get("save"):
         prompt = Prompt(str(prompt), name=name, system=line.get("system") or "").save()
     options = options_of(line, shell)

@@ -74,9 +74,15 @@ def _line_help() -> str:
     return help_text()
 
 
-def _matcher(shell: Any) -> Any:
-    """The matcher of fmnb's magics, which imports what it needs where there is one to complete."""
-    from IPython.core.completer import context_matcher
+def _add_matcher(shell: Any) -> None:
+    """Add the matcher of fmnb's magics, which imports what it needs where there is one to complete.
+
+    Matchers of an IPython before 8.6 (Colab's) do not see the whole cell; there, fmnb completes nothing.
+    """
+    try:
+        from IPython.core.completer import context_matcher
+    except ImportError:
+        return
 
     def complete(context: Any) -> Any:
         if "%fm" not in context.full_text:
@@ -85,7 +91,7 @@ def _matcher(shell: Any) -> Any:
 
         return match(shell, context)
 
-    return context_matcher(identifier=_MATCHER)(complete)
+    shell.Completer.custom_matchers.append(context_matcher(identifier=_MATCHER)(complete))
 
 
 def _rearm_event(shell: Any) -> str:
@@ -135,7 +141,7 @@ def register(shell: Any) -> None:
     shell.events.register("post_run_cell", hook)
     shell.events.register(_rearm_event(shell), _disarm)
     redact_traceback.attach(shell)
-    shell.Completer.custom_matchers.append(_matcher(shell))
+    _add_matcher(shell)
     if hasattr(shell, "kernel"):
         from .. import comm, questions
         from .notebook_choice import attach
