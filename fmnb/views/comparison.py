@@ -148,7 +148,7 @@ def _column(r: Response, name: str, blind: bool, format: str, said: AnswerFeedba
         f'<section aria-label="{escape(escape_terminal(name))}" style="border:{edge};border-radius:4px;min-width:0;overflow:hidden">\n'
         f'<p style="{_UI};font-size:12px;font-weight:600;margin:0;padding:.45em .8em;background:{SHADE};overflow-wrap:anywhere">{inert(escape_terminal(name))}{star}{chip}</p>\n'
         f'<div tabindex="0" role="region" aria-label="Answer of {escape(escape_terminal(name))}" style="max-height:{height};overflow:auto;padding:.3em .8em .2em;unicode-bidi:plaintext">\n{body}</div>\n'
-        f'<div style="padding:0 .8em .3em">{footer_html(r, blind)}</div></section>\n'
+        f'<div style="padding:0 .8em .3em">{footer_html(r, blind, name)}</div></section>\n'
     )
 
 

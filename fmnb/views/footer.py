@@ -96,14 +96,14 @@ def anonymous_footer_text(response: Response) -> str:
     return f"{FOOTER_PREFIX}run {response.run}"
 
 
-def footer_html(response: Response, blind: bool = False) -> str:
-    """The line as HTML: small, muted; a click on it shows the details."""
+def footer_html(response: Response, blind: bool = False, title: str = "") -> str:
+    """The line as HTML: small, muted; a click on it shows the details. It does not repeat the name that `title` above it has."""
     if blind:
         return f"{_OPEN}{_name(f'run {response.run}')}</footer>\n"
     first, *items = footer_items(response)
     if n := len(response.notes):
         items.append(f"{n:,} note{'' if n == 1 else 's'}")
-    spans = [_name(first)]
+    spans = [] if first in title and items else [_name(first)]
     for item in items:
         wrap = "normal" if len(item) > 40 else "nowrap"
         strong = f";color:{WARNING}" if item.startswith(_WARNINGS) else ""

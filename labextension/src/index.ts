@@ -26,6 +26,8 @@ import { attachModelChoice } from './requests';
 import { addErrorHelp } from './errors/addErrorHelp';
 import { explainCell } from './errors/explainCell';
 import { fixCell } from './errors/fixCell';
+import { addBetterModelButton } from './betterModelButton';
+import { planDownload } from './views/details';
 import { addFeedbackButtons } from './feedbackButtons';
 import { addTutorials } from './tutorials';
 import { rerenderWidgets } from './rerenderWidgets';
@@ -73,6 +75,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       setKey: (provider: string) => void app.commands.execute('fmnb:show-keys', { provider })
     };
     addErrorHelp(tracker, kernels, errorActions, trans);
+    const betterModelActions = {
+      use: (name: string) => void app.commands.execute('fmnb:use-model', { model: name }),
+      download: (source: string) => (void app.commands.execute('fmnb:show'), planDownload(model, source))
+    };
+    addBetterModelButton(tracker, kernels, betterModelActions, trans);
     showQuestions(tracker, kernels, trans, id => app.shell.activateById(id));
     const promptCells = extensions && languages && addPromptCells({ app, extensions, languages, completions, model, trans });
     const panel = new SidebarPanel({ model, commands: app.commands, trans });

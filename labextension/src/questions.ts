@@ -120,7 +120,7 @@ class QuestionForm extends Widget {
     const buttons = question.choices.map(({ name, label }, i) => {
       const button = row.appendChild(document.createElement('button'));
       button.type = 'button';
-      button.className = `fm-button ${i === 0 ? 'fm-primary' : ''}`;
+      button.className = `fm-button ${i === 0 && [name, ''].includes(question.default) ? 'fm-primary' : ''}`;
       button.textContent = label;
       button.addEventListener('click', () => {
         buttons.forEach(b => (b.disabled = true));

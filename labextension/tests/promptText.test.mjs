@@ -48,10 +48,10 @@ test('an option is found by both of its names', () => {
 });
 
 test('the picker opens behind braces, in the first letters, and behind a dot', () => {
-  for (const before of ['{{', 'a {{ ', '{{ d', '{{df', '{{ df.', '{{ f(x).', '{{ a + df.']) {
+  for (const before of ['{{', 'a {{ ', '{{ d', '{{df', '{{ df.', '{{ a + df.', '{{ f(df.']) {
     assert.ok(opensPicker(before), before);
   }
-  for (const before of ['{', '{{{', '{{{{ ', 'End.', '{{ a }}.', '{{ name', '{{ 1', '{{ a + ', '{{#if a.']) {
+  for (const before of ['{', '{{{', '{{{{ ', 'End.', '{{ a }}.', '{{ name', '{{ 1', '{{ a + ', '{{#if a.', '{{ f(x).', "{{ df['a'].", '{{ a.b.', '{{ 1.']) {
     assert.ok(!opensPicker(before), before);
   }
 });

@@ -17,7 +17,11 @@ CHECK = """async () => {
 # axe leaves contrast undecided inside JupyterLab's layers, so it is worked out here: text over the blend of what lies behind it.
 # Typeset mathematics and the theme's own colours of code are left out.
 CONTRAST = """() => {
-  const rgba = css => { const n = css.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
+  const rgba = css => {
+    const n = css.match(/[\\d.]+/g).map(Number);
+    const channels = css.startsWith('color(srgb') ? [...n.slice(0, 3).map(c => 255 * c), ...n.slice(3)] : n;
+    return channels.length < 4 ? [...channels, 1] : channels;
+  };
   const over = ([r, g, b, a], under) => [r, g, b].map((c, i) => a * c + (1 - a) * under[i]);
   const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const behind = e => {

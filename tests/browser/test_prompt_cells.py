@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Notebook, change_theme, new_page, open_at, settle, write
+from tests.browser.test_axe import CONTRAST
 
 PROMPT = (
     """%%fm embedded -t 0.2 --seed 7 --nope
@@ -202,6 +203,19 @@ def test_models_of_services_and_values_of_options_complete(notebook):
     nb.page.keyboard.press("Escape")
 
 
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_first_line_is_legible_in_both_themes(notebook, theme):
+    nb = notebook("%%fm embedded -t 0.2 -o out\nHi")
+    is_prompt(nb, 1)
+    try:
+        change_theme(nb.page, theme)
+        found = nb.page.evaluate(CONTRAST.replace("'.jp-OutputArea-output *'", "'.fmnb-Prompt-line, .fmnb-Prompt-line *'"))
+        assert {text for _, _, text in found} >= {"%%fm", "embedded", "-t", "0.2"}
+        assert [c for c in found if c[0] < 4.5] == []
+    finally:
+        change_theme(nb.page, "JupyterLab Light")
+
+
 def test_a_picker_of_values_opens_while_an_expression_is_typed(notebook):
     nb = notebook(FRAME, "%%fm\nAbout ")
     nb.run(1)
@@ -210,12 +224,13 @@ def test_a_picker_of_values_opens_while_an_expression_is_typed(notebook):
     nb.page.keyboard.type("{{ ")
     expect(labels(nb).first).to_have_text("df")
     found = kinds(nb)
-    assert found["df"] == "1×2 frame" and found["city"] == "str" and found["pd"] == "module" and "print" not in found
+    assert found["df"] == "frame, 1×2" and found["city"] == "str" and found["pd"] == "module" and "print" not in found
     nb.page.keyboard.type("ci")
     expect(labels(nb)).to_have_text(["city"])
     nb.page.keyboard.press("Enter")
     nb.page.keyboard.type(" }} and {{ df.")
     expect(labels(nb).first).to_have_text("review")
+    expect(labels(nb).filter(has_text=re.compile("^stars$"))).to_have_count(1)  # the list is redrawn while answers come
     assert kinds(nb)["stars"] == "column, int64"
     nb.page.keyboard.press("Enter")
     nb.page.keyboard.type(" }}.")

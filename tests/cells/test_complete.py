@@ -73,7 +73,7 @@ def test_after_a_bar_the_fallback_is_completed(kinds, cells):
         ("%%fm --quant ", {"int4": "quantization", "int8": "quantization", "none": "quantization"}),
         ("%%fm --dtype b", {"bfloat16": "number type"}),
         ("%%fm --api ", {"chat": "interface", "responses": "interface", "native": "interface"}),
-        ("%%fm --over d", {"df": "1×4 frame"}),
+        ("%%fm --over d", {"df": "frame, 1×4"}),
         ("%%fm --over df --score exact,gre", {"greet": "function"}),
         ("%%fm --over df --target t", {"text": "column, str", "two words": "column, int64"}),
         ("%%fm --attach d", {"df": "DataFrame 1 × 4"}),
@@ -134,7 +134,7 @@ def test_names_in_an_expression_frames_first_each_with_its_kind(kinds):
 
     kinds.ns["math"] = math
     found = kinds("%%fm\n{{ ")
-    assert found == {"df": "1×4 frame", "n": "int", "rows": "list", "greet": "function", "math": "module", "schema": "function"}
+    assert found == {"df": "frame, 1×4", "n": "int", "rows": "list", "greet": "function", "math": "module", "schema": "function"}
     assert list(found)[0] == "df" and list(found)[-2] == "math"
     assert kinds("%%fm\n{{ n + gr| }} more") == {"greet": "function"}
     assert kinds("%%fm\n{{ f({'a': n}, gr") == {"greet": "function"}
@@ -219,7 +219,8 @@ def test_with_over_the_columns_are_names(kinds):
 
 
 def test_loop_variables_and_statements(kinds):
-    assert kinds("%%fm\n{% for row in ro") == {"rows": "list", "round": "function"}
+    assert kinds("%%fm\n{% for row in ro") == {"rows": "list"}
+    assert kinds("%%fm\n{% for row in rou") == {"round": "function"}, "Python's own, where nothing of the notebook begins so"
     assert kinds("%%fm\n{% for city in rows %}{{ ci") == {"city": "loop variable"}
     assert kinds("%%fm\n{% for city in rows %}{% endfor %}{{ ci") == {}
     assert "greet" in kinds("%%fm\n{% if gr")

@@ -185,14 +185,13 @@ def trust(rest: str, shell: Any) -> None:
     if file is None:
         raise UsageError("There is no fmnb.toml in this project")
     settings_ = settings.read_toml(file)
+    lines = []
     for name, row in settings_.get("provider", {}).items():
-        lines = [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
-        print(*map(printable, lines), sep="\n")
-    for table in sorted(set(settings_) - {"provider", "default", "alias"}):
-        print(printable(f"[{table}]: {settings_[table]}"))
+        lines += [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
+    lines += [f"[{table}]: {settings_[table]}" for table in sorted(set(settings_) - {"provider", "default", "alias"})]
     before = settings.trusted(file)
     question = f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?"
-    if ask(question, {"yes": "Yes", "no": "No"}, default="no", hint=LIVE) == "no":
+    if ask(question, {"yes": "Yes", "no": "No"}, default="no", details="\n".join(map(printable, lines)), hint=LIVE) == "no":
         if not before:
             raise UsageError("Nothing was done", detail="answered no")
         settings.distrust(file)

@@ -69,7 +69,8 @@ def show(search: Search | None, prepared: Sequence[PreparedCall]) -> None:
     display: Any = importlib.import_module("IPython.display").display
     _state.shown = True
     text, html = note(offers)
-    display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]
+    button = {"fmnb": {"kind": "better-model", "model": offers[0].model, "offer": offers[0].kind}} if offers else {}
+    display({"text/plain": text, "text/html": html}, raw=True, metadata=button)  # type: ignore[no-untyped-call]
 
 
 def _is_embedded(prepared: PreparedCall) -> bool:

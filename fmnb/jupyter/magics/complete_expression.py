@@ -106,7 +106,7 @@ def _complete_source(source: str, loops: dict[str, str], columns: dict[str, str]
         items += [(name, kind) for name, kind in ((_ROW, "row of the table"), (_NOTEBOOK, "variables")) if name not in columns]
     items += sorted(((name, kind_of(value)) for name, value in own.items() if name.isidentifier()), key=lambda item: _rank(own[item[0]]))
     items.append(("schema", "function"))
-    if typed:
+    if typed and not any(name.startswith(typed) for name, _ in items):  # the front end would sort them among the notebook's own
         items += [(name, kind_of(value)) for name, value in vars(builtins).items() if name[0].islower()]
     return Completions(typed, items)
 

@@ -31,7 +31,7 @@ def kind_of(value: object) -> str:
     if is_frame(value):
         frame: Any = value
         rows, columns = frame.shape
-        return f"{rows:,}×{columns:,} frame"
+        return f"frame, {rows:,}×{columns:,}"
     if issubclass(type(value), type):  # isinstance() would ask the value for its __class__
         return "class"
     if is_module(value):

@@ -219,7 +219,7 @@ class Grid(base.Widget):
 
     def _html(self, i: int, view: str, base_text: str, is_base: bool) -> str:
         r, hidden = self._c.responses[i], self._c.hidden
-        end = f"{failure_html(r, hidden)}{footer_html(r, hidden)}"
+        end = f"{failure_html(r, hidden)}{footer_html(r, hidden, self._c.labels[i])}"
         if view == "raw":
             return f'<pre class="fm-raw" dir="auto">{inert(escape_terminal(r.text))}</pre>{end}'
         if view == "data":
@@ -339,7 +339,7 @@ def _on_event(event: Event) -> None:
 
 
 def line_bundle(c: Comparison) -> base.Bundle:
-    """One line: the vote, and how to reopen the comparison."""
+    """One line: the vote, and how to retract it."""
     feedback = c.feedback
     winner = next((c.labels[i] for i, w in feedback.labels.items() if w.startswith("✓")), "")
     others = [name for name in c.labels if name != winner]
@@ -350,17 +350,13 @@ def line_bundle(c: Comparison) -> base.Bundle:
         words = "You voted for a tie." if next(iter(feedback.labels.values())).startswith("=") else "You voted that none is good."
     else:
         words = "No vote."
-    back = "`%fm vote --undo` retracts the vote. " if feedback.labels else "Vote with `%fm vote`. "
-    hint = (
-        f"{back}`%fm log {c.run}` reopens the comparison; its `.widget()` has the buttons."
-        if c.run
-        else "The log is off, so nothing was stored."
-    )
+    again = "`%fm vote --undo` retracts the vote." if feedback.labels else "`%fm vote` votes."
+    hint = again if c.run else "The log is off, so nothing was stored."
     text = f"{escape_terminal(words)} {hint}"
     hint = re.sub("&#96;(.+?)&#96;", rf'<code style="font-family:{MONO};font-size:.95em">\1</code>', inert(hint))
     html = (
         f'<p style="font-family:{UI};font-size:12px;color:{MUTED};margin:.3em 0">'
-        f"<strong>{inert(escape_terminal(words))}</strong> {hint}</p>\n"
+        f'<strong>{inert(escape_terminal(words))}</strong> <span class="fm-hint">{hint}</span></p>\n'
     )
     return {"text/html": html, "text/markdown": text, "text/plain": text}, {
         "fmnb": {"run": c.run, "kind": "vote", "voted": bool(feedback.labels)}

@@ -43,8 +43,9 @@ _FULL_SECONDS = 1.0  # seconds until everything is sent; the interval doubles ea
 
 @dataclass
 class _AnswerCell:
-    """One streaming answer."""
+    """One streaming answer, with the title above it."""
 
+    title: str
     builder: ResponseBuilder = field(default_factory=ResponseBuilder)
     rendering: Rendering = field(default_factory=Rendering)
     n: int = 0  # drawings so far
@@ -80,7 +81,7 @@ class GridStream:
         self.conditions = [dict(a) for a in conditions]
         self.names = [letter(self.display_order.index(i)) for i in range(len(conditions))] if blind else labels(conditions)
         self.grid_layout = layout(conditions, self.names)
-        self.cells = {run: _AnswerCell() for run in self.runs}
+        self.cells = {run: _AnswerCell(name) for run, name in zip(self.runs, self.names, strict=True)}
         self.cell_run = dict(zip(self.runs, self.runs, strict=True))  # run -> run of its column, such as a load below a call
         self.id = f"fmnb-{self.runs[0]}-grid"
         self.grid: Grid | None = None
@@ -200,7 +201,7 @@ class GridStream:
         add = done[len(cell.sent_html) :] if first else done
         cell.sent_html = done
         cell.n += 1
-        end = "" if cell.builder.end is None else self._end_html(r)
+        end = "" if cell.builder.end is None else self._end_html(r, cell.title)
         message = {
             "n": cell.n,
             "from": first,
@@ -213,7 +214,7 @@ class GridStream:
         cell.full_message = {**message, "from": 0, "add": done}
         return message
 
-    def _end_html(self, r: Response) -> str:
+    def _end_html(self, r: Response, title: str) -> str:
         if r.error and self.blind:
             failure = f'<p class="fm-note">{HIDDEN}</p>'
         else:
@@ -221,7 +222,7 @@ class GridStream:
                 error_html(r.error, len(r.text), r.host) if r.error else stopped_html(len(r.text)) if r.finish_reason == "cancelled" else ""
             )
         content = media_html(anonymized(r)) if self.blind else thought_html(r) + media_html(r)
-        return content + failure + footer_html(r, self.blind)
+        return content + failure + footer_html(r, self.blind, title)
 
     def _show_static(self) -> None:
         """Replace the widget with the answers as HTML that needs no kernel."""

@@ -107,9 +107,11 @@ async function propose(cell: CodeCell, { source = '', code = '', model = '' }: F
     languages?.getLanguage(cell.model.mimeType)
   ]);
   if (!form.isDisposed && !cell.isDisposed) {
+    const focused = document.activeElement;
+    const takeFocus = focused === document.body || (cell.node.contains(focused) && !cell.editorWidget?.node.contains(focused)); // not from somebody who types
     const change = new ProposedChange({ cell, ran: source, code: proposed, model, language: language?.support ?? [], trans });
     show(cell, change);
-    requestAnimationFrame(() => change.isDisposed || change.node.scrollIntoView({ block: 'nearest' }));
+    requestAnimationFrame(() => change.isDisposed || (change.node.scrollIntoView({ block: 'nearest' }), takeFocus && change.focus()));
   }
 }
 

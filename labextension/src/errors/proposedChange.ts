@@ -25,6 +25,7 @@ export class ProposedChange extends Widget {
     super();
     const { cell, code, model, language, trans } = parts;
     this.addClass('fmnb-Change');
+    this.node.tabIndex = -1;
     this.node.setAttribute('role', 'group');
     this.node.setAttribute('aria-label', trans.__('Proposed change'));
     this.node.dataset.lmSuppressShortcuts = 'true';
@@ -118,6 +119,11 @@ export class ProposedChange extends Widget {
   private showNote(): void {
     const { ran, trans } = this.parts;
     this.note.textContent = this.original === ran ? '' : trans.__('The cell was changed since it failed. The marks show what accepting replaces.');
+  }
+
+  /** The keys go to the change, not to a button: no key press may accept by accident. */
+  focus(): void {
+    this.node.focus({ preventScroll: true });
   }
 
   private original: string;

@@ -5,15 +5,32 @@
  * Markdown cells, and no language is bundled.
  */
 
-import { Language, languageDataProp, type LanguageSupport } from '@codemirror/language';
+import { HighlightStyle, Language, languageDataProp, syntaxHighlighting, type LanguageSupport } from '@codemirror/language';
 import { parseMixed, type Parser } from '@lezer/common';
-import { styleTags, tags } from '@lezer/highlight';
+import { styleTags, Tag, tags } from '@lezer/highlight';
 import type { BlockContext, Line, MarkdownConfig, MarkdownParser } from '@lezer/markdown';
 import { takesValue } from './optionTable';
 import { expressionEnd, isPrompt, wordsOf } from './promptText';
 
 const WORDS = { magic: 'FmMagic', option: 'FmOption', unknown: 'FmUnknown', value: 'FmValue', model: 'FmModel', name: 'FmName' } as const;
 const BRACE = 123;
+
+// Tags of our own, in the theme's colors; style/prompt.css gives them more contrast, as they stand on a gray line.
+const MAGIC = Tag.define(tags.keyword);
+const NAME = Tag.define(tags.variableName);
+const MODEL = Tag.define(tags.atom);
+const OPTION = Tag.define(tags.propertyName);
+const VALUE = Tag.define(tags.string);
+
+export const firstLineColors = syntaxHighlighting(
+  HighlightStyle.define([
+    { tag: MAGIC, class: 'fmnb-Prompt-magic' },
+    { tag: NAME, class: 'fmnb-Prompt-name' },
+    { tag: MODEL, class: 'fmnb-Prompt-model' },
+    { tag: OPTION, class: 'fmnb-Prompt-option' },
+    { tag: VALUE, class: 'fmnb-Prompt-value' }
+  ])
+);
 
 export function promptLanguage(markdown: LanguageSupport, python: LanguageSupport): Language {
   const parser = (markdown.language.parser as MarkdownParser).configure(grammar(python.language.parser));
@@ -27,7 +44,7 @@ function grammar(python: Parser): MarkdownConfig {
     // Indented text is text in a prompt, and <document> must not hide the Markdown in it.
     remove: ['IndentedCode', 'HTMLBlock'],
     defineNodes: [{ name: 'FmLine', block: true }, ...[...Object.values(WORDS), 'FmSpace', 'FmExpression'].map(name => ({ name }))],
-    props: [styleTags({ FmMagic: tags.keyword, FmOption: tags.propertyName, FmValue: tags.string, FmModel: tags.atom, FmName: tags.variableName })],
+    props: [styleTags({ FmMagic: MAGIC, FmOption: OPTION, FmValue: VALUE, FmModel: MODEL, FmName: NAME })],
     parseBlock: [{ name: 'FmLine', before: 'FencedCode', parse: parseFirstLine }],
     parseInline: [
       {

@@ -11,6 +11,7 @@
 import type { Language, LanguageSupport } from '@codemirror/language';
 import { Compartment, EditorState, Prec, StateEffect, type Extension } from '@codemirror/state';
 import { EditorView, ViewPlugin } from '@codemirror/view';
+import { firstLineColors } from './language';
 import { promptMarks } from './marks';
 import { isPrompt } from './promptText';
 
@@ -23,6 +24,7 @@ export function promptExtension(language: Language, support: LanguageSupport['su
     language,
     support,
     promptMarks,
+    firstLineColors,
     more,
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ spellcheck: 'true', autocorrect: 'on', autocapitalize: 'sentences', writingsuggestions: 'true' })

@@ -137,4 +137,4 @@ export function wordsOf(line: string, takesValue: (flag: string) => boolean | un
  * picker opens: behind `{{`, in the first name after it, and behind a dot in an expression.
  */
 export const opensPicker = (before: string): boolean =>
-  /(?:^|[^{])\{\{ ?(?:[^\W\d]\w{0,2})?$/.test(before) || /(?:^|[^{])\{\{(?![{#/>!^&@~*\\])[^{}]*[\w\])]\.$/.test(before);
+  /(?:^|[^{])\{\{ ?(?:[^\W\d]\w{0,2})?$/.test(before) || /(?:^|[^{])\{\{(?![{#/>!^&@~*\\])(?:[^{}]*[^\w\])\s.{}])?\s*[^\W\d]\w*\.$/.test(before);

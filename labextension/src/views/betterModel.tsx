@@ -1,6 +1,7 @@
 /** What the embedded model is good for, and the best model that this machine can have, one click away. */
 
 import React from 'react';
+import { shortName } from '../modelNames';
 import { planDownload } from './details';
 import type { ViewProps } from './props';
 
@@ -11,11 +12,18 @@ export function BetterModel({ model, commands, trans }: ViewProps): JSX.Element 
       <p>{trans.__('Good for trying cells and short rewrites. Its facts, numbers and labels are often wrong.')}</p>
       {best && (
         <p>
-          {trans.__('Better here:')} <b title={best.model}>{best.model}</b>
+          {trans.__('Better here:')} <b title={best.model}>{shortName(best.model)}</b>
           <span>, {best.reason}</span>{' '}
           <button
             className="fm-link"
-            onClick={() => (best.kind === 'download' ? planDownload(model, best.model) : void commands.execute('fmnb:use-model', { model: best.model }))}
+            onClick={e => {
+              const panel = e.currentTarget.closest('.fmnb-Panel');
+              if (best.kind === 'download') {
+                return planDownload(model, best.model);
+              }
+              // The model's button stays, this one goes.
+              void commands.execute('fmnb:use-model', { model: best.model }).then(() => panel?.querySelector<HTMLElement>('.fmnb-ModelButton')?.focus());
+            }}
           >
             {best.kind === 'download' ? trans.__('Download') : trans.__('Use in this notebook')}
           </button>

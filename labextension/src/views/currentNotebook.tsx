@@ -2,6 +2,7 @@
 
 import React from 'react';
 import { BUILT_IN_BY } from '../model';
+import { shortName } from '../modelNames';
 import { notebookModel } from '../notebooks';
 import { BetterModel } from './betterModel';
 import type { ViewProps } from './props';
@@ -29,10 +30,10 @@ export function CurrentNotebook(props: ViewProps): JSX.Element {
       </div>
       <button
         className="fm-button fmnb-ModelButton"
-        title={trans.__('Choose a model for this notebook')}
+        title={trans.__('%1. Choose a model for this notebook', current.model)}
         onClick={() => void commands.execute('fmnb:choose-model')}
       >
-        <span className="fmnb-Name">{current.model}</span>
+        <span className="fmnb-Name">{shortName(current.model)}</span>
         <span className="fmnb-Secondary">{sourceLabel(current.by, trans)}</span>
       </button>
       {current.invalidReason && <p className="fmnb-Warning">{current.invalidReason}</p>}

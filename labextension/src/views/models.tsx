@@ -10,6 +10,7 @@ import { BUILT_IN_BY } from '../model';
 import { CHIPS } from '../catalog';
 import { isReady } from '../filters';
 import { lockIcon } from '../icons';
+import { shortName } from '../modelNames';
 import type { Entry, HubModel } from '../types';
 import { bytes, count } from '../format';
 import { Compare } from './compare';
@@ -261,7 +262,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
   const force = model.currentModel();
   const current = force.model === entry.model;
   const chosen = current && force.by !== BUILT_IN_BY; // the model that comes with fmnb can still be chosen, to keep it
-  const [provider, name] = entry.model.includes(':') ? splitName(entry.model) : ['', entry.model];
+  const provider = entry.model.includes(':') ? entry.model.slice(0, entry.model.indexOf(':')) : '';
   return (
     <>
       <div role="gridcell" className="fmnb-SelectCell">
@@ -275,7 +276,7 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
       </div>
       <div role="gridcell" className="fmnb-Main">
         <div className="fmnb-Line">
-          <ModelName name={name || entry.model} title={entry.model} />
+          <ModelName name={shortName(entry.model)} title={entry.model} />
           {current && <span className="fm-chip">{trans.__('in use')}</span>}
           {entry.ready === 'loaded' && <span className="fm-chip">{trans.__('in memory')}</span>}
           {entry.ready === 'locked' && <LabeledIcon icon={lockIcon} label={entry.note} />}
@@ -285,8 +286,8 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
         <div className="fmnb-Line fmnb-Secondary">
           <span className="fmnb-Meta" title={entry.context ? trans.__('%1 tokens of context', entry.context.toLocaleString()) : undefined}>
             {entry.local
-              ? join(trans.__('local'), provider, entry.context && count(entry.context))
-              : join(provider || entry.provider, entry.context && count(entry.context))}
+              ? join(trans.__('local'), provider, folderOf(entry.model), entry.context && count(entry.context))
+              : join(provider || entry.provider, folderOf(entry.model), entry.context && count(entry.context))}
           </span>
           <span className="fmnb-Cost">{costLabel(entry, trans)}</span>
         </div>
@@ -309,7 +310,8 @@ function ModelCells({ model, commands, entry, trans }: ViewProps & { entry: Entr
 }
 
 const join = (...facts: (string | number | null | 0)[]) => facts.filter(Boolean).join(' · ');
-const splitName = (model: string) => [model.slice(0, model.indexOf(':')), model.slice(model.indexOf(':') + 1)];
+/** Who made a model, where a service names it so: `openrouter:openai/gpt-oss-120b`. */
+const folderOf = (model: string) => /^[\w-]+:([^/:]+)\/[^/]+$/.exec(model)?.[1] ?? '';
 
 function HubCells({ found }: { found: HubModel }): JSX.Element {
   const name = found.source.replace(/^hf:/, '');
