@@ -97,7 +97,10 @@ def anonymous_footer_text(response: Response) -> str:
 
 
 def footer_html(response: Response, blind: bool = False, title: str = "") -> str:
-    """The line as HTML: small, muted; a click on it shows the details. It does not repeat the name that `title` above it has."""
+    """The line as HTML: small, muted; a click on it shows the details.
+
+    It does not repeat the name if the title above it has it.
+    """
     if blind:
         return f"{_OPEN}{_name(f'run {response.run}')}</footer>\n"
     first, *items = footer_items(response)
