@@ -82,6 +82,14 @@ def test_live_where_make_lab_put_it_then_from_its_tape_with_nothing_installed(pa
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_tutorial_opens_with_a_prompt_within_ten_lines(path):
+    lines: list[str] = []
+    for cell in nbformat.read(path, 4).cells:
+        lines += cell.source.split("\n")
+    assert any(line.startswith("%%fm") for line in lines[:10])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_tutorial_is_kept_with_its_answers_and_nothing_private(path):
     text = path.read_text()
     assert "text/html" in text and str(Path.home()) not in text and "sk-" not in text

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import re
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .base import Handler, RequestError, endpoint, run_in_thread
 
 _PACKAGE = Path(__file__).parents[2]
 _LINK = re.compile(r"\[([^\]\n]+)\]\((\w+\.ipynb)\)")  # to another tutorial
+_PAGE = re.compile(r"\]\(\.\./docs/(\w+\.md(?:#[\w-]+)?)\)")  # of the documentation
 _copying = asyncio.Lock()  # two copies at once would choose the same name
 
 
@@ -90,11 +92,19 @@ async def _copy(contents: Any, name: str, folder: str) -> schemas.TutorialCopy:
 
 
 async def _without_dead_links(text: str, contents: Any, folder: str) -> str:
-    """Links to tutorials that are not in the folder as text: the launcher opens those."""
+    """Links to tutorials that are not in the folder as text: the launcher opens those. Pages of the documentation are on the web."""
+    if pages := _documentation():
+        text = _PAGE.sub(lambda link: f"]({pages}/{link[1]})", text)
     for label, target in set(_LINK.findall(text)):
         if not await ensure_async(contents.file_exists(_join(folder, target))):
             text = text.replace(f"[{label}]({target})", f"{label} (see the launcher)")
     return text
+
+
+def _documentation() -> str:
+    """The address of the documentation, from the package's metadata; "" if it has none."""
+    found = [url.partition(", ")[2] for url in metadata("fmnb").get_all("Project-URL") or () if url.startswith("Documentation, ")]
+    return found[0].rstrip("/") if found else ""
 
 
 def _join(folder: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,12 @@ def test_a_link_to_a_tutorial_that_is_not_there_becomes_text(jupyter, folder):
     copy(jupyter, folder, "02_choose_a_model")
     again = copy(jupyter, folder).body["path"]
     assert "](02_choose_a_model.ipynb)" in (folder.parent / again).read_text()
+
+
+def test_a_link_to_the_documentation_leads_there_from_a_copy(jupyter, folder):
+    copy(jupyter, folder, "02_choose_a_model")
+    text = (folder / "02_choose_a_model.ipynb").read_text()
+    assert "](../docs/" not in text and re.search(r"\]\(https://[^)]+/docs/providers\.md\)", text)
 
 
 @pytest.mark.parametrize("outside", ["..", "../..", "a/../..", "/etc", "nosuch", "\0", "~", "C:\\"])
