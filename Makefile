@@ -42,7 +42,7 @@ TIMES ?= 1
 SHOTS ?=
 first-hour: $(VENV)/.test labextension/node_modules/.all .models/.minilm  ## a new user's first hour in JupyterLab, JupyterHub and VS Code; TIMES=5 SHOTS=folder
 	$(BIN)/python tests/chromium.py
-	FMNB_FIRST_HOUR=$(TIMES) FMNB_SHOTS=$(SHOTS) $(BIN)/python -m pytest -rs tests/browser/test_first_hour.py tests/browser/test_jupyterhub.py tests/browser/test_vscode.py
+	FMNB_FIRST_HOUR=$(TIMES) FMNB_SHOTS=$(SHOTS) $(BIN)/python -m pytest -rs tests/browser/test_first_hour.py tests/browser/test_jupyterhub.py tests/browser/test_vscode.py tests/browser/test_vscode_widgets.py
 
 clean:  ## delete everything built here, except models
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .work \

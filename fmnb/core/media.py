@@ -268,4 +268,4 @@ def _uri(kind: str, data: bytes) -> str:
 
 
 def _note(html: str) -> str:
-    return f'<p style="font-size:12px;color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,inherit));margin:.2em 0 .4em">{html}</p>\n'
+    return f'<p style="font-size:12px;color:var(--vscode-descriptionForeground,var(--jp-ui-font-color2,inherit));margin:.2em 0 .4em">{html}</p>\n'

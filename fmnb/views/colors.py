@@ -1,7 +1,8 @@
 """Colors and fonts of HTML with inline styles, for answers, tables, errors and progress.
 
-Each is a variable of the front end's theme: JupyterLab's, else VS Code's, else Colab's. Without any
-of them (an exported page, a mail) the last value is mixed from the color of the surrounding text,
+Each is a variable of the front end's theme: VS Code's, else JupyterLab's, else Colab's. VS Code's come
+first, since its widgets bring JupyterLab's light colors along, also where the editor is dark. Without
+any of them (an exported page, a mail) the last value is mixed from the color of the surrounding text,
 so it can be read on a light and on a dark page. Widgets, panels and reports have the tokens of
 `look.css` instead.
 """
@@ -14,19 +15,21 @@ def _mixed(color: str, share: int) -> str:
     return f"color-mix(in srgb,{color} {share}%,currentColor)"
 
 
-MONO = "var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace))"
+MONO = "var(--vscode-editor-font-family,var(--jp-code-font-family,ui-monospace,SFMono-Regular,Menlo,Consolas,monospace))"
 UI = "var(--jp-ui-font-family,system-ui,sans-serif)"
-BORDER = "var(--jp-border-color2,var(--vscode-contrastBorder,var(--colab-border-color,rgba(128,128,128,.35))))"
-SHADE = "var(--jp-layout-color2,rgba(128,128,128,.12))"
-PAPER = "var(--jp-cell-editor-background,rgba(128,128,128,.1))"  # background for the theme's code colors
-MUTED = f"var(--jp-ui-font-color2,var(--vscode-descriptionForeground,{_mixed('transparent', 20)}))"
-LINK = f"var(--jp-content-link-color,var(--vscode-textLink-foreground,{_mixed('#1a73e8', 45)}))"
-ACCENT = "var(--jp-brand-color1,var(--vscode-progressBar-background,#1976d2))"  # a bar, the edge of what was chosen
-WARNING = f"var(--jp-warn-color0,var(--vscode-editorWarning-foreground,{_mixed('#b35900', 45)}))"
-ERROR = f"var(--jp-error-color1,var(--vscode-errorForeground,{_mixed('#d32f2f', 45)}))"  # text and edges
-ERROR_SHADE = "var(--jp-rendermime-error-background,rgba(211,47,47,.1))"
+BORDER = "var(--vscode-editorWidget-border,var(--jp-border-color2,var(--colab-border-color,rgba(128,128,128,.35))))"
+SHADE = "var(--vscode-textCodeBlock-background,var(--jp-layout-color2,rgba(128,128,128,.12)))"
+PAPER = (
+    "var(--vscode-textCodeBlock-background,var(--jp-cell-editor-background,rgba(128,128,128,.1)))"  # background for the theme's code colors
+)
+MUTED = f"var(--vscode-descriptionForeground,var(--jp-ui-font-color2,{_mixed('transparent', 20)}))"
+LINK = f"var(--vscode-textLink-foreground,var(--jp-content-link-color,{_mixed('#1a73e8', 45)}))"
+ACCENT = "var(--vscode-progressBar-background,var(--jp-brand-color1,#1976d2))"  # a bar, the edge of what was chosen
+WARNING = f"var(--vscode-editorWarning-foreground,var(--jp-warn-color0,{_mixed('#b35900', 45)}))"
+ERROR = f"var(--vscode-errorForeground,var(--jp-error-color1,{_mixed('#d32f2f', 45)}))"  # text and edges
+ERROR_SHADE = "var(--vscode-inputValidation-errorBackground,var(--jp-rendermime-error-background,rgba(211,47,47,.1)))"
 
-# Kinds of code: JupyterLab's variable, VS Code's, a color without a theme.
+# Kinds of code: JupyterLab's variable, VS Code's, and a color without a theme.
 _CODE = {
     "keyword": ("keyword", "debugTokenExpression-name", "#8250c4"),
     "builtin": ("builtin", "debugTokenExpression-boolean", "#0a7ea4"),
@@ -47,7 +50,7 @@ def code_color(kind: str) -> str:
     """The color of a kind of code, such as keyword or string.
 
     >>> code_color("string")
-    'var(--jp-mirror-editor-string-color,var(--vscode-debugTokenExpression-string,color-mix(in srgb,#b5533c 45%,currentColor)))'
+    'var(--vscode-debugTokenExpression-string,var(--jp-mirror-editor-string-color,color-mix(in srgb,#b5533c 45%,currentColor)))'
     """
     lab, vscode, bare = _CODE[kind]
-    return f"var(--jp-mirror-editor-{lab}-color,var(--vscode-{vscode},{_mixed(bare, 45)}))"
+    return f"var(--vscode-{vscode},var(--jp-mirror-editor-{lab}-color,{_mixed(bare, 45)}))"

@@ -29,6 +29,19 @@ PAGES = {
         "#1f1f1f",
     ),
 }
+# VS Code's bundle of ipywidgets sets JupyterLab's light colors for the whole page, also in a dark editor.
+LEAKED = (
+    "--jp-content-font-color1:black;--jp-ui-font-color2:rgba(0,0,0,.54);--jp-layout-color1:white;--jp-layout-color2:#eee;"
+    "--jp-cell-editor-background:#f5f5f5;--jp-rendermime-error-background:#fdd;--jp-error-color1:#d32f2f;--jp-content-link-color:#1976d2;"
+    "--jp-mirror-editor-keyword-color:#008000;--jp-mirror-editor-string-color:#ba2121;--jp-border-color2:#e0e0e0;--jp-brand-color1:#2196f3"
+)
+attributes, style, paper = PAGES["vscode dark"]
+PAGES["vscode dark after a widget"] = (
+    attributes,
+    f"{style};{LEAKED};--vscode-textCodeBlock-background:#2b2b2b;--vscode-inputValidation-errorBackground:#5a1d1d;--vscode-editorWarning-foreground:#cca700;"
+    "--vscode-terminal-ansiGreen:#23d18b;--vscode-debugTokenExpression-boolean:#4e94ce",
+    paper,
+)
 
 
 @pytest.fixture(scope="module")
