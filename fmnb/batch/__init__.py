@@ -11,6 +11,7 @@
 - `stored_names`: names of fmnb's own classes in stored identities, independent of where they live
 - `code_names`: which names a function or class reads
 - `job`: a batch while it runs
+- `outcome`: how a batch ends: its table, its summary, its error
 - `job_kinds`: which job runs a batch: here, on Ray, over files
 - `scheduler`: calls in flight
 - `claims`: rows that this kernel has claimed, so that two kernels do not send the same row

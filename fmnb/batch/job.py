@@ -1,4 +1,7 @@
-"""One batch while it runs, in the caller's thread: rows to send, answers, progress, and the end."""
+"""One batch while it runs, in the caller's thread: rows to send, answers, progress.
+
+`outcome` is its end.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
 from typing import Any
 
 from ..calls import service_jobs
@@ -17,14 +19,13 @@ from ..core.errors import (
     BudgetError,
     EmptyAnswerError,
     FmnbError,
-    Interrupted,
     PromptError,
     SchemaMismatchError,
     StoreError,
     error_from_dict,
 )
 from ..core.event_loop import background_loop, run_sync
-from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started, emit
+from ..core.events import Event, EventStamper, Failed, Notice, Progress, Sink, Started, emit
 from ..core.guard import guards
 from ..core.run_ids import new_run
 from ..core.types import Request, message
@@ -35,17 +36,18 @@ from ..store import batches, log, run_rows
 from ..store.log_sink import LogSink
 from ..store.retention import Sweeper
 from ..store.run_rows import Position
-from .answers import Answer, answer_columns, answer_from_columns, as_cached, as_duplicate, renamed_column_notes
+from .answers import Answer, answer_from_columns, as_cached, as_duplicate
 from .claims import Claims
 from .failures import is_fatal_for_model, is_reusable, is_transient
 from .io.tables import Table
 from .options import Limits
+from .outcome import OutcomeMixin
 from .progress import ProgressText
 from .result import Batch
 from .rows import RowCalls
 from .scheduler import CallQueue, CompletedCall, Scheduler, WorkItem
 from .shared_table import INITIAL_PREFETCH, SharedTableMixin, adapts_concurrency
-from .summary import Summary, Tally
+from .summary import Tally
 from .unusable import UnusableAnswers
 from .writer import Writer, flush_deferred
 
@@ -55,7 +57,7 @@ _REPORT_SECONDS = 0.1  # seconds between two progress reports
 _DOWN_AFTER = 8  # consecutive failed rows before a service counts as down
 
 
-class Job(SharedTableMixin):
+class Job(SharedTableMixin, OutcomeMixin):
     """One batch while it runs."""
 
     visible = True  # whether all work for the batch ends with this process
@@ -152,28 +154,6 @@ class Job(SharedTableMixin):
                 self._fill_queues(source)
                 self.report_progress()
             self.collect()
-
-    def _stop_events(self, run: str, last: int, reason: str) -> Iterator[Event]:
-        """Store what has arrived, then the cancellation."""
-        self.handle.close_stream()
-        self.collect()
-        if self.scheduler is not None:
-            with suppress(StoreError):
-                self.writer.write([run_rows.finished(e.events, session.notebook) for e in self.scheduler.cancelled], [])
-        self.claims.end()
-        with suppress(KeyboardInterrupt):  # a sink may raise it on any event
-            self.report_progress(last=True)
-        yield self.stamp(Cancelled(reason=reason))
-
-    def interruption(self) -> Interrupted:
-        """The error of a stopped batch."""
-        stop = Interrupted(None, self.stamp.run, kept=self.stored_text())
-        stop.partial = self.partial_table()
-        return stop
-
-    def partial_table(self) -> Any:
-        """The table with the answers so far; None before the first answer or error."""
-        return self._batch(self._end_summary()).result() if self.answers else None
 
     def start(self) -> None:
         """Emit the start of the batch, and store it."""
@@ -429,86 +409,6 @@ class Job(SharedTableMixin):
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self.started
-
-    def stored_text(self) -> str:
-        """What is stored when the batch stops early."""
-        done = self.tally.answered
-        return (
-            f"{done:,} of {self.n_answers:,} answers are stored and will not be paid for again"
-            if self.durable or done
-            else "no answer had arrived"
-        )
-
-    # ── the end
-
-    def finish(self, notes: Sequence[str] = ()) -> Batch:
-        """The finished batch; raises the error that calls it."""
-        summary = self._end_summary(notes)
-        if self.fatal is not None:
-            self.report_progress(last=True)
-            e = self.fatal
-            if isinstance(e, FmnbError):
-                e.run = self.stamp.run
-                if isinstance(e, StoreError) and self.durable:
-                    e.hint = f"{e.hint} Then run this again: {self.stored_text()}."
-                if self.tally.cost:
-                    e.billed = True
-                if self.n_awaited is not None:
-                    calls = "1 call" if self.n_awaited == 1 else f"{self.n_awaited:,} calls"
-                    e.hint = f"{e.hint} No call started after this failure; {calls} in flight ended.".strip()
-                if self.tally.answered and not isinstance(e, StoreError):
-                    again = "run this again to resume"
-                    if isinstance(e, BudgetError) and self.limits.budget is not None:  # the same budget again allows the same amount again
-                        again = "run this again with another --budget to resume; the new budget starts at zero"
-                    e.hint = f"{e.hint} {self.stored_text()[0].upper()}{self.stored_text()[1:]}: {again}.".strip()
-                e.partial = self.partial_table()
-                self.emit(Failed(error=e.to_dict()))
-            else:
-                self.emit(Failed(error={"kind": type(e).__name__, "message": f"A bug in fmnb: {type(e).__name__}: {e}"}))
-            raise e
-        done = self._batch(summary)
-        _, changed = answer_columns(self.table, done.answers, self.models, self.samples, self.rows.spec)
-        for note in [*summary.notes, *renamed_column_notes(changed)]:
-            self.emit(Notice(kind="note", text=note))
-        self.emit(Finished(extra=summary.to_dict()))
-        if self.durable:
-            self._supersede_earlier()
-        return done
-
-    def _end_summary(self, notes: Sequence[str] = ()) -> Summary:
-        """The counts so far, with all notes."""
-        warnings = dict.fromkeys(note for base in self.rows.bases for note in base.call.notes)
-        notes = [*warnings, *notes, *self.tally.notes(), *self._failed_model_notes()]
-        return self.tally.summary(self.table.count, self.n_answers, self.elapsed(), notes)
-
-    def _batch(self, summary: Summary) -> Batch:
-        """The answers so far.
-
-        A row without one has the error of a model that failed while others answered, if any.
-        """
-        answers = []
-        for index in range(self.n_answers):
-            row, rest = divmod(index, len(self.models) * self.samples)
-            m, s = divmod(rest, self.samples)
-            error = self.failed_models[m].to_dict() if m in self.failed_models and self.fatal is None else None
-            answers.append(self.answers.get(index) or Answer(row, self.models[m], s, error=error))
-        return Batch(
-            self.stamp.run, self.models, self.samples, self.table.count, answers, summary, self.rows.spec, self.table, self.rows.label
-        )
-
-    def _failed_model_notes(self) -> list[str]:
-        """Notes about models that failed while others answered."""
-        return (
-            [f"{self.models[m]} got no more calls: {e}" for m, e in self.failed_models.items()]
-            if len(self.failed_models) < len(self.models)
-            else []
-        )
-
-    def _supersede_earlier(self) -> None:
-        try:
-            batches.supersede(self.stamp.run, self.request.fingerprint(), time.time())
-        except StoreError:
-            pass  # the answers are stored already
 
 
 def _is_label_choice(schema: dict[str, Any] | None) -> bool:
