@@ -29,6 +29,7 @@ from ..constrained.schema_expression import bounds, with_bounds
 from ..labels import Labels
 from ..loaded import ModelEntry, model_entry, shutting_down
 from ..weights import gguf
+from ..weights.chat_template import check_limits
 from . import constrained
 from .label_scoring import Scorer, scorable_labels
 from .model import LlamaModel, estimate_memory, initial_context, load, load_slots, max_context
@@ -341,6 +342,8 @@ class LlamaBackend:
         return model, tokens
 
     def _load(self, entry: ModelEntry, n_ctx: int, put: Callable[[Event], None], stopped: Callable[[], bool]) -> LlamaModel | None:
+        if self._chat:  # llama.cpp renders examples while it loads
+            check_limits(self._head.chat_template, [{"role": "user", "content": "Hello"}], {"bos_token": "", "eos_token": ""})
         model = load(self._head.path, min(n_ctx, max_context(self._head)), put, stopped)
         if model is not None:
             entry.model, entry.memory = model, model.memory
@@ -355,6 +358,9 @@ class LlamaBackend:
             body: dict[str, Any] = {"messages": [w for m in request.messages for w in chat_messages(m)]}
             if request.tools:
                 body["tools"] = list(request.tools)
+            more = request.extra.get("chat_template_kwargs")
+            names = {"bos_token": "", "eos_token": "", "tools": body.get("tools"), **(more if isinstance(more, dict) else {})}
+            check_limits(self._head.chat_template, body["messages"], names)  # llama.cpp has none
             return body
         return {"prompt": plain_text([w for m in request.messages for w in chat_messages(m)])}
 

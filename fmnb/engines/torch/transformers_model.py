@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import BadRequestError, MissingPackageError, ModelError
 from ...core.optional import require
 from ..chat_format import plain_text
+from ..weights.chat_template import render
 from .llama import Stopped
 from .precision import Precision
 from .quantized_linear import pack
@@ -33,6 +34,9 @@ _MISSING = re.compile(
 )
 
 
+_SEVERAL = "several"  # the folder has a template for tools, too
+
+
 class FolderTokenizer:
     """The tokenizer of a folder, with the interface of `gguf_tokenizer.Tokenizer`."""
 
@@ -41,7 +45,7 @@ class FolderTokenizer:
         self._inner = inner
         self.ends = frozenset(ends)
         template = None if plain else inner.chat_template
-        self.template = str(template or "") if not isinstance(template, dict) else "several"
+        self.template = str(template or "") if not isinstance(template, dict) else _SEVERAL
 
     def encode(self, text: str) -> list[int]:
         """Token ids, without start and end tokens."""
@@ -59,16 +63,14 @@ class FolderTokenizer:
         """Token ids of a conversation with a generation prompt; plain text without a template."""
         if not self.template:
             return list(self._inner(plain_text(messages), verbose=False).input_ids)
-        require("jinja2", "torch", "to render a chat template")
-        from jinja2 import TemplateError
+        return self.encode(self.render(messages, extra))
 
-        try:
-            text = self._inner.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **extra)
-        except TemplateError as e:
-            raise BadRequestError(
-                "The model's chat template rejected the conversation", detail=str(e), hint="Check the order and kinds of messages."
-            ) from None
-        return list(self._inner(text, add_special_tokens=False, verbose=False).input_ids)
+    def render(self, messages: list[dict[str, Any]], extra: dict[str, Any]) -> str:
+        """A conversation as text, rendered within our limits and not by the library."""
+        template = self.template
+        if template == _SEVERAL:
+            template = self._inner.get_chat_template(None, extra.get("tools"))
+        return render(template, messages, {"tools": None, "documents": None, **self._inner.special_tokens_map, **extra})
 
     def grammar_tokenizer(self, vocabulary: int) -> Any:
         """The tokenizer for llguidance, with `vocabulary` logits."""

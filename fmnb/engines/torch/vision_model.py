@@ -31,6 +31,9 @@ from .transformers_model import (
 if TYPE_CHECKING:
     from torch import Tensor
 
+# For the library's processor, which adds pictures to what our sandbox has rendered.
+_RENDERED = "{{ messages[0]['content'][-1]['text'] }}"
+
 
 class VisionModel:
     """A vision model with the KV cache of its last prompt."""
@@ -58,27 +61,24 @@ class VisionModel:
 
     def prepare(self, messages: Sequence[Message], extra: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
         """A conversation as token ids, with pixels and other tensors."""
-        require("jinja2", "torch", "to render a chat template")
-        from jinja2 import TemplateError
-
         turns = [_with_images(w, m) for m in messages for w in chat_messages(m, images=True)]
+        pictures = [p for t in turns if isinstance(t["content"], list) for p in t["content"] if p["type"] == "image"]
         try:
             if self.tokenizer.template:
+                text = self.tokenizer.render(turns, extra)
                 inputs = self._processor.apply_chat_template(
-                    turns,
-                    chat_template=self.tokenizer.template,
+                    [{"role": "user", "content": [*pictures, {"type": "text", "text": text}]}],
+                    chat_template=_RENDERED,
                     add_generation_prompt=True,
                     tokenize=True,
                     return_dict=True,
                     return_tensors="pt",
-                    **extra,
                 )
             else:
-                pictures = [p["image"] for t in turns for p in t["content"] if p["type"] == "image"]
                 mark = getattr(self._processor, "image_token", "<image>")
                 text = str(mark) * len(pictures) + plain_text([{"content": m.text} for m in messages])
-                inputs = self._processor(text=[text], images=pictures or None, return_tensors="pt")
-        except (TemplateError, ValueError, TypeError, IndexError) as e:
+                inputs = self._processor(text=[text], images=[p["image"] for p in pictures] or None, return_tensors="pt")
+        except (ValueError, TypeError, IndexError) as e:
             raise BadRequestError(
                 "The model's processor rejected the conversation", detail=str(e)[:200], hint="Check the order of messages and images."
             ) from None

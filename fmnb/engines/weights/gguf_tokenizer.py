@@ -6,14 +6,14 @@ second, where a generic conversion takes many seconds.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.errors import BadRequestError, ModelError
+from ...core.errors import ModelError
 from ...core.optional import require
 from ..chat_format import plain_text
 from . import gguf
+from .chat_template import render
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = range(1, 7)  # tokenizer.ggml.token_type
 
@@ -166,47 +166,3 @@ def _sentencepiece(tokens: list[str], scores: list[float], types: list[int], spa
     strip = [decoders.Strip(" ", 1, 0)] if space_first else []
     core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
     return core
-
-
-def render(template: str, messages: list[dict[str, Any]], names: dict[str, Any]) -> str:
-    """Render a conversation with the chat template, including the generation prompt.
-
-    The template comes with the weights and is untrusted: it runs in a read-only sandbox. Raises
-    BadRequestError if it rejects the conversation.
-    """
-    require("jinja2", "torch", "to render a chat template")
-    from jinja2 import TemplateError
-
-    try:
-        from .template_limits import render_limited
-
-        return render_limited(_compiled(template), messages=messages, add_generation_prompt=True, **names)
-    except TemplateError as e:
-        raise BadRequestError(
-            "The model's chat template rejected the conversation", detail=str(e), hint="Check the order and kinds of messages."
-        ) from None
-
-
-@functools.lru_cache(8)
-def _compiled(template: str) -> Any:
-    """The compiled template, cached, since all rows of a table use the same one."""
-    from datetime import datetime
-
-    from jinja2 import TemplateError
-
-    from .template_limits import LimitedEnvironment
-
-    def refuse(words: str) -> None:
-        raise TemplateError(words)
-
-    environment = LimitedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment.from_string(template)
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, indent=min(indent, 16) if isinstance(indent, int) else None)

@@ -1,22 +1,25 @@
-"""A sandbox for chat templates that also bounds their memory.
+"""A sandbox for chat templates that also bounds their memory and time.
 
 A template comes with the weights, and nobody has read it. Jinja's sandbox keeps it away from
 Python; here, the strings and lists that one rendering makes are bounded together by `MAX_ITEMS`,
-so that a few lines cannot fill the memory.
+and its calls and turns of loops by `MAX_STEPS`, so that a few lines cannot fill the memory or run
+without end.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.compiler import CodeGenerator
+from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_ITEMS = 200_000_000  # characters and list items that one rendering may make; a long conversation makes a few million
+MAX_STEPS = 10_000_000  # calls and turns of loops of one rendering, which take some seconds; a long conversation takes some thousands
 _made = threading.local()
 _WIDTH = re.compile(r"\d{6,}")
 _PADDING = ("ljust", "rjust", "center", "zfill", "expandtabs")
@@ -25,10 +28,10 @@ _NO_FILTERS = ("batch", "slice", "urlize", "wordwrap", "xmlattr", "pprint")  # f
 
 
 class TemplateTooLargeError(TemplateError):
-    """The template makes more text than a model could read."""
+    """The template makes more text than a model could read, or does not end."""
 
-    def __init__(self) -> None:
-        super().__init__(f"it makes more than {MAX_ITEMS:,} characters")
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or f"it makes more than {MAX_ITEMS:,} characters")
 
 
 def render_limited(template: Template, **values: Any) -> str:
@@ -39,7 +42,7 @@ def render_limited(template: Template, **values: Any) -> str:
     >>> render_limited(LimitedEnvironment().from_string("{{ 'ab' * 2 }}"))
     'abab'
     """
-    _made.items = 0
+    _made.items = _made.steps = 0
     parts = []
     for part in template.generate(**values):
         _count(len(part))
@@ -56,6 +59,23 @@ class _Generator(CodeGenerator):
             self.write(", ")
         self.write("))")
 
+    def visit_For(self, node: nodes.For, frame: Any) -> None:
+        """A loop, over something whose items are counted."""
+        count = nodes.EnvironmentAttribute("count_turns")
+        node.iter = nodes.Call(count, [node.iter], [], None, None).set_lineno(node.lineno).set_environment(self.environment)
+        super().visit_For(node, frame)
+
+
+class GenerationTag(Extension):
+    """`{% generation %}`, with which templates of transformers mark an answer: its content."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Any) -> Any:
+        """The nodes between the tags."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
 
 class LimitedEnvironment(ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox, with limits on the strings and loops of a template."""
@@ -71,6 +91,13 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
             self.filters[name] = _limited_padding(self.filters[name])
         for name in _NO_FILTERS:
             del self.filters[name]
+
+    def count_turns(self, items: Any) -> Any:
+        """What a loop iterates over, its items counted as steps."""
+        if isinstance(items, Sized):
+            _step(len(items))
+            return items
+        return _counting(items)
 
     def join_limited(self, parts: Iterable[Any]) -> str:
         """Concatenate, within the limit."""
@@ -95,7 +122,8 @@ class LimitedEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls of a string's methods that make it longer."""
+        """Calls, counted as steps, and those of a string's methods that make it longer."""
+        _step(1)
         text = getattr(obj, "__self__", None)
         name = getattr(obj, "__name__", "")
         if isinstance(text, str):
@@ -136,6 +164,18 @@ def _count(size: int) -> None:
     _made.items = getattr(_made, "items", 0) + size
     if _made.items > MAX_ITEMS:
         raise TemplateTooLargeError
+
+
+def _step(count: int) -> None:
+    _made.steps = getattr(_made, "steps", 0) + count
+    if _made.steps > MAX_STEPS:
+        raise TemplateTooLargeError(f"it takes more than {MAX_STEPS:,} steps")
+
+
+def _counting(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        _step(1)
+        yield item
 
 
 def _count_replace(text: str, old: str, new: str) -> None:

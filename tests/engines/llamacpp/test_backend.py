@@ -221,6 +221,17 @@ def test_a_file_cut_short_is_refused_before_anything_native_sees_it(embedded_pat
         backend(tmp_path / "cut.gguf")
 
 
+def test_a_template_beyond_our_limits_is_not_given_to_llama_cpp(tmp_path, write_gguf):
+    for name, template in (
+        ("large", "{{ 'a' * 10**10 }}"),
+        ("endless", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"),
+    ):
+        file = tmp_path / f"{name}.gguf"
+        file.write_bytes(write_gguf({"general.architecture": "llama", "tokenizer.chat_template": template}, {}))
+        with pytest.raises(BadRequestError, match="chat template exceeds a limit"):  # and not that it has no weights
+            events(backend(file), ask("x"))
+
+
 def test_a_file_without_weights_is_refused_by_a_message(tmp_path, write_gguf):
     (tmp_path / "empty.gguf").write_bytes(write_gguf({"general.architecture": "llama"}, {}))
     with pytest.raises(Exception, match="llama.cpp cannot load this model"):

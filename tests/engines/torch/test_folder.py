@@ -13,6 +13,8 @@ from fmnb.engines import loaded
 from fmnb.engines.torch.backend import backend
 from fmnb.engines.torch.model import load
 from fmnb.engines.torch.precision import Precision
+from fmnb.engines.torch.transformers_model import FolderTokenizer
+from fmnb.engines.weights import template_limits
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -118,6 +120,30 @@ def test_a_folders_chat_template_is_used(tmp_path):
     assert any(isinstance(e, Progress) for e in events) and isinstance(events[-1], Finished) and "base" not in events[-1].extra
     rendered = "<|im_start|>user\nthe<|im_end|>\n<|im_start|>assistant"  # Jinja drops a template's last line end
     assert events[-2].usage.input_tokens == len(folders.tokenizer()(rendered).input_ids) == model.count(ask("the")).tokens
+
+
+def test_a_folders_chat_template_is_rendered_within_our_limits(tmp_path, monkeypatch):
+    folders.causal(tmp_path, "pythia", tiny.TEMPLATE)
+    model = backend(tmp_path, "tiny")
+    monkeypatch.setattr(template_limits, "MAX_ITEMS", 10)
+    with pytest.raises(BadRequestError, match="it makes more than 10 characters"):
+        answered(model, ask("the", max_tokens=2))
+
+
+def test_a_folders_template_gives_the_text_that_transformers_renders(tmp_path):
+    folders.causal(tmp_path, "pythia", tiny.TEMPLATE)
+    inner = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    turns = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "the day {{ x }}\n"}]
+    for template in (
+        tiny.TEMPLATE,
+        "{{ bos_token }}{% for m in messages %}{{ m | tojson(indent=2) }}{{ eos_token }}{% endfor %}{{ tools }}{{ style }}",
+    ):
+        inner.chat_template = template
+        expected = inner.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, style="plain")
+        assert FolderTokenizer(inner, [0]).render(turns, {"style": "plain"}) == expected
+    inner.chat_template = {"default": "plain {{ messages[0].content }}", "tool_use": "tools {{ tools | length }}"}
+    assert FolderTokenizer(inner, [0]).render(turns, {}) == "plain be brief"
+    assert FolderTokenizer(inner, [0]).render(turns, {"tools": [{}]}) == "tools 1"
 
 
 def test_a_base_model_reads_system_and_turns_as_paragraphs(tmp_path):

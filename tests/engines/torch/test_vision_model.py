@@ -12,6 +12,7 @@ from fmnb.core.types import File, Image, Message, Request, Text, message
 from fmnb.engines import loaded
 from fmnb.engines.torch import vision_model
 from fmnb.engines.torch.backend import backend
+from fmnb.engines.weights import template_limits
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -85,7 +86,7 @@ class Still:
 
     def apply_chat_template(self, turns, chat_template=None, **_):
         shown = [p["image"] for t in turns for p in t["content"] if p["type"] == "image"]
-        text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        text = self.tokenizer.apply_chat_template(turns, chat_template=chat_template, add_generation_prompt=True, tokenize=False)
         made = dict(self.image_processor(shown, return_tensors="pt")) if shown else {}
         for grid in made.get("image_grid_thw", ()):
             text = text.replace("<|image_pad|>", "<|held|>" * (int(grid.prod()) // 4), 1)
@@ -102,6 +103,15 @@ def test_positions_in_two_dimensions_go_on_after_the_picture(tmp_path, monkeypat
         turn = {"role": "user", "content": [*({"type": "image", "image": p} for p in shown), {"type": "text", "text": "the day"}]}
         got = answered(model, see(*map(png, shown), Text("the day")))
         assert got.text.rstrip("\ufffd") == generated(made, still.tokenizer, still.apply_chat_template([turn])).rstrip("\ufffd")
+
+
+def test_a_template_is_rendered_within_our_limits(tmp_path, monkeypatch):
+    folders.seeing(tmp_path, "llava")
+    model = backend(tmp_path)
+    answered(model, see(png(noise(1)), Text("the day")))
+    monkeypatch.setattr(template_limits, "MAX_ITEMS", 10)
+    with pytest.raises(BadRequestError, match="it makes more than 10 characters"):
+        answered(model, see(png(noise(1)), Text("the day")))
 
 
 @pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is here")

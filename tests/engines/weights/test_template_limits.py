@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 from fmnb.core.errors import BadRequestError
-from fmnb.engines.weights import gguf_tokenizer
+from fmnb.engines.weights import chat_template, template_limits
 from fmnb.engines.weights.template_limits import LimitedEnvironment, render_limited
 
 DOUBLE = "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x OP ns.x %}{% endfor %}{{ ns.x }}"
@@ -35,7 +35,7 @@ HUGE = {
 @pytest.mark.parametrize("name", HUGE)
 def test_a_template_that_makes_too_much_text_is_refused(name):
     with pytest.raises(BadRequestError, match="rejected the conversation") as error:
-        gguf_tokenizer.render(HUGE[name], [], {})
+        chat_template.render(HUGE[name], [], {})
     assert "200,000,000" in str(error.value)
 
 
@@ -47,3 +47,56 @@ def test_what_ordinary_templates_do_still_works():
     )
     made = render_limited(LimitedEnvironment().from_string(text), messages=[{"role": "user"}])
     assert made == 'a1 x, y adc adc k-7 1 n user ababc 1024  x  [1, 2] a\n  b [{"role": "user"}]'
+
+
+ENDLESS = {
+    "nested loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "a filtered loop": "{% for a in range(99999) %}{% for b in range(99999) if b < 0 %}{% endfor %}{% endfor %}",
+    "a generator": "{% for a in range(99999) %}{% for b in range(99999)|map('abs') %}{% endfor %}{% endfor %}",
+    "a string": "{% set s = 'a' * 90000000 %}{% for a in s %}{% endfor %}",
+    "a macro that calls itself twice": "{% macro m(n) %}{% if n %}{% set a = m(n - 1) %}{% set b = m(n - 1) %}{% endif %}{% endmacro %}{{ m(60) }}",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_template_that_hardly_ends_is_refused(name, monkeypatch):
+    monkeypatch.setattr(template_limits, "MAX_STEPS", 300_000)
+    for refuse in (chat_template.render, chat_template.check_limits):
+        with pytest.raises(BadRequestError, match="it takes more than 300,000 steps"):
+            refuse(ENDLESS[name], [], {})
+
+
+def test_a_long_conversation_is_far_from_the_limit():
+    turns = [{"role": "user", "content": "word " * 2_000}] * 2_000
+    template = (
+        "{% for m in messages %}{% for part in [m] %}<{{ part.role }}>{{ part.content | trim }}{% endfor %}{{ loop.length }}{% endfor %}"
+    )
+    assert chat_template.render(template, turns, {}).count("<user>") == 2_000
+    assert template_limits._made.steps < template_limits.MAX_STEPS / 500
+
+
+def test_loops_work_as_they_do_in_jinja():
+    text = (
+        "{% for m in messages if m.n > 1 %}{{ loop.index }}/{{ loop.length }}{{ m.n }}{{ loop.last }} {% else %}none{% endfor %}"
+        "{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% endfor %}{% for x in [] %}x{% else %}empty{% endfor %}"
+        "{% for x in [1, 2, 3] %}{% if x == 2 %}{% continue %}{% endif %}{{ x }}{{ loop.previtem }}{% endfor %}"
+        "{% for x in [[1], [2]] recursive %}{% if x is iterable %}{{ loop(x) }}{% else %}<{{ x }}>{% endif %}{% endfor %}"
+    )
+    assert chat_template.render(text, [{"n": 1}, {"n": 2}, {"n": 3}], {}) == "1/22False 2/23True a1empty132<1><2>"
+
+
+def test_what_marks_an_answer_for_training_is_its_content():
+    text = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+    assert chat_template.render(text, [{"content": "hi"}], {}) == "hi"
+
+
+def test_a_check_leaves_what_our_sandbox_does_not_know_to_the_other_library():
+    for odd in (
+        "{% unknown %}",
+        "{{ raise_exception('no system') }}",
+        "{{ undefined.thing.more }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    ):
+        chat_template.check_limits(odd, [], {})
+    with pytest.raises(BadRequestError, match="exceeds a limit.*200,000,000"):
+        chat_template.check_limits(HUGE["repeat"], [], {})
