@@ -22,6 +22,7 @@ SHADE = "var(--vscode-textCodeBlock-background,var(--jp-layout-color2,rgba(128,1
 PAPER = (
     "var(--vscode-textCodeBlock-background,var(--jp-cell-editor-background,rgba(128,128,128,.1)))"  # background for the theme's code colors
 )
+TEXT = "var(--vscode-foreground,var(--jp-ui-font-color1,inherit))"
 MUTED = f"var(--vscode-descriptionForeground,var(--jp-ui-font-color2,{_mixed('transparent', 20)}))"
 LINK = f"var(--vscode-textLink-foreground,var(--jp-content-link-color,{_mixed('#1a73e8', 45)}))"
 ACCENT = "var(--vscode-progressBar-background,var(--jp-brand-color1,#1976d2))"  # a bar, the edge of what was chosen

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..core.inert_text import inert, inert_with_code
 from ..core.response import Response
 from ..core.types import Usage
-from .colors import BORDER, SHADE, UI, WARNING
+from .colors import BORDER, SHADE, TEXT, UI, WARNING
 from .forged_footer import escape_terminal as escape_terminal
 from .model_name import answer_name, full_name
 
@@ -123,7 +123,7 @@ def footer_html(response: Response, blind: bool = False, title: str = "") -> str
 
 _OPEN = (
     f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.4em 0 .3em;padding:.1em .6em;font-family:{UI};'
-    f"background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:var(--jp-ui-font-color1,inherit);opacity:.8;"
+    f"background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:{TEXT};opacity:.8;"
     'font-variant-numeric:tabular-nums">'
 )
 
