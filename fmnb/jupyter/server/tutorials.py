@@ -92,7 +92,10 @@ async def _copy(contents: Any, name: str, folder: str) -> schemas.TutorialCopy:
 
 
 async def _without_dead_links(text: str, contents: Any, folder: str) -> str:
-    """Links to tutorials that are not in the folder as text: the launcher opens those. Pages of the documentation are on the web."""
+    """Links to tutorials that are not in the folder as text: the launcher opens those.
+
+    Pages of the documentation are on the web.
+    """
     if pages := _documentation():
         text = _PAGE.sub(lambda link: f"]({pages}/{link[1]})", text)
     for label, target in set(_LINK.findall(text)):
