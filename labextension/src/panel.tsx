@@ -4,6 +4,7 @@ import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import React from 'react';
 import { modelIcon } from './icons';
+import { restoreFocus } from './restoreFocus';
 import { Notices } from './views/notices';
 import { PageTabs } from './views/pageTabs';
 import type { ViewProps } from './views/props';
@@ -26,9 +27,12 @@ export class SidebarPanel extends ReactWidget {
 
   /** On activation, focus what the keys work on: a key that is being entered, the list of models, or the first control of the view. */
   protected onActivateRequest(): void {
+    void this.renderPromise?.then(() => this.target()?.focus());
+  }
+
+  private target(): HTMLElement | undefined {
     const targets = ['input[type=password]', '[role=treegrid]', ':is(input, button):not(:disabled)'].map(of => `[role=tabpanel] ${of}`);
-    const find = (selector: string) => this.node.querySelector<HTMLElement>(selector);
-    void this.renderPromise?.then(() => [...targets, '[role=tab]'].map(find).find(Boolean)?.focus());
+    return [...targets, '[role=tab]'].map(selector => this.node.querySelector<HTMLElement>(selector)).find(Boolean) ?? undefined;
   }
 
   /** `/` searches, wherever the focus is in the panel. */
@@ -47,12 +51,16 @@ export class SidebarPanel extends ReactWidget {
   protected onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
     this.node.addEventListener('keydown', this);
+    this.stopRestoring = restoreFocus(this.node, () => this.target());
   }
 
   protected onBeforeDetach(msg: Message): void {
     this.node.removeEventListener('keydown', this);
+    this.stopRestoring();
     super.onBeforeDetach(msg);
   }
+
+  private stopRestoring = () => {};
 
   protected render(): JSX.Element {
     return <UseSignal signal={this.props.model.changed}>{() => <PanelBody {...this.props} />}</UseSignal>;

@@ -101,6 +101,16 @@ def test_the_focus_lands_where_the_keys_work(narrow):
     expect(panel.get_by_role("searchbox")).to_be_focused()
 
 
+def test_the_focus_stays_in_the_panel_when_the_button_that_had_it_goes(narrow):
+    page, panel = narrow.page, narrow.page.locator(PANEL)
+    narrow.command("fmnb:use-model", model="echo:")
+    clear = panel.get_by_role("button", name="Clear", exact=True)
+    clear.focus()
+    page.keyboard.press("Enter")
+    expect(clear).to_have_count(0)
+    expect(panel.get_by_role("treegrid")).to_be_focused()
+
+
 def test_the_picker_offers_models_that_answer_with_text(narrow):
     page = narrow.page
     page.evaluate("() => { window.jupyterapp.commands.execute('fmnb:choose-model'); }")

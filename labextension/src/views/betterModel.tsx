@@ -16,14 +16,7 @@ export function BetterModel({ model, commands, trans }: ViewProps): JSX.Element 
           <span>, {best.reason}</span>{' '}
           <button
             className="fm-link"
-            onClick={e => {
-              const panel = e.currentTarget.closest('.fmnb-Panel');
-              if (best.kind === 'download') {
-                return planDownload(model, best.model);
-              }
-              // The model's button stays, this one goes.
-              void commands.execute('fmnb:use-model', { model: best.model }).then(() => panel?.querySelector<HTMLElement>('.fmnb-ModelButton')?.focus());
-            }}
+            onClick={() => (best.kind === 'download' ? planDownload(model, best.model) : void commands.execute('fmnb:use-model', { model: best.model }))}
           >
             {best.kind === 'download' ? trans.__('Download') : trans.__('Use in this notebook')}
           </button>
