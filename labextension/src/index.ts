@@ -23,6 +23,7 @@ import { SidebarPanel } from './panel';
 import { addPromptCells } from './prompt/addPromptCells';
 import { showQuestions } from './questions';
 import { attachModelChoice } from './requests';
+import { addLoadHelp } from './errors/addLoadHelp';
 import { addErrorHelp } from './errors/addErrorHelp';
 import { explainCell } from './errors/explainCell';
 import { fixCell } from './errors/fixCell';
@@ -74,6 +75,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       explain: (panel: NotebookPanel, cell: CodeCell) => void explainCell(panel, cell),
       setKey: (provider: string) => void app.commands.execute('fmnb:show-keys', { provider })
     };
+    addLoadHelp(tracker, kernels, trans);
     addErrorHelp(tracker, kernels, errorActions, trans);
     const betterModelActions = {
       use: (name: string) => void app.commands.execute('fmnb:use-model', { model: name }),

@@ -248,3 +248,14 @@ def test_pictures_of_a_fix(failed, page):
         failed.cell(2).screenshot(path=Path(SHOTS) / f"fix_{theme}.png")
         failed.cell(3).screenshot(path=Path(SHOTS) / f"key_{theme}.png")
     change_theme(page, "JupyterLab Light")
+
+
+def test_after_a_restart_one_click_loads_fmnb_and_runs_the_cell(notebook):
+    nb = notebook("%%fm echo:\nalive")
+    nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }")
+    nb.run(1)
+    expect(nb.cell(1)).to_contain_text("Cell magic `%%fm` not found")
+    nb.cell(1).get_by_role("button", name="Load fmnb").click()
+    expect(nb.outputs(1).first).to_contain_text("alive")
+    expect(nb.cell(1).get_by_role("button", name="Load fmnb")).to_have_count(0)
+    assert len(nb.sources()) == 2, "the notebook's own cell loads it"
