@@ -33,17 +33,19 @@ def kernels(tmp_path, server):
         kernel.close()
 
 
-def answers(kernel: Kernel, source: str, *typed: str) -> Result:
-    """Run a cell, and type into its input fields as they come."""
+def answers(kernel: Kernel, source: str, *typed: str, asked: list[str] | None = None) -> Result:
+    """Run a cell, and type into its input fields as they come; `asked` gets their texts."""
     done = threading.Event()
 
     def person():
         left = list(typed)
         while left and not done.is_set():
             try:
-                kernel.client.get_stdin_msg(timeout=0.1)
+                text = kernel.client.get_stdin_msg(timeout=0.1)["content"]["prompt"]
             except Empty:
                 continue
+            if asked is not None:
+                asked.append(text)
             kernel.client.input(left.pop(0))
 
     thread = threading.Thread(target=person)
@@ -63,8 +65,9 @@ def test_withdrawn_trust_is_refused_at_once_also_in_a_second_kernel(kernels, ser
     for kernel in kernels:
         assert kernel(ASK).status == "ok"
     before = len(server.requests)
-    r = answers(one, "%fm trust", "no")
-    assert r.status == "ok" and r.stdout.endswith("No longer trusted.\n") and server.url in r.stdout
+    asked: list[str] = []
+    r = answers(one, "%fm trust", "no", asked=asked)
+    assert r.status == "ok" and r.stdout == "No longer trusted.\n" and server.url in asked[0]
     for kernel in (two, one):
         assert "not trusted" in kernel(ASK).error
     assert len(server.requests) == before
