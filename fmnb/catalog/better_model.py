@@ -8,12 +8,14 @@ a download that fits memory and disk.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ..config import keys, settings
 from ..core.errors import FmnbError
@@ -23,8 +25,8 @@ from ..engines import host
 from ..providers import prices
 from ..providers.images.models import media_kinds
 from ..providers.model_lists import afind_local
-from ..providers.profiles import Profile, for_model, profile
-from . import weights
+from ..providers.profiles import Profile, at_own_address, for_model, profile
+from . import model_lists, weights
 from .entries import Entry, local_entries
 from .resolve import usable_profiles
 
@@ -57,7 +59,9 @@ class Offer:
 def better_models(*, keyring: bool = True) -> tuple[Offer, ...]:
     """The offers for this machine, best first.
 
-    Asks the model servers of this machine for their models, within 0.3 seconds, and nobody else.
+    Asks the model servers of this machine for their models, within 0.3 seconds, and services with a
+    key at an address that is not their own, such as a gateway: only what it lists is offered. Asks
+    nobody else.
 
     Args:
         keyring: Whether keys in the system's keyring count, which may have to be unlocked.
@@ -73,10 +77,12 @@ def better_models(*, keyring: bool = True) -> tuple[Offer, ...]:
     mine = [
         e for e in local_entries() if e.chat and "text" in e.outputs and e.model not in (EMBEDDED, "echo:") and weights.permitted(e.model)
     ]
+    with_key = [p for p in usable_profiles() if _has_key(p, keyring)]
+    listed = _listed([p for p in with_key if not p.models and not at_own_address(p)])
     found = (
         _running(served),
         _downloaded(mine, memory),
-        _with_key([p for p in usable_profiles() if _has_key(p, keyring)]),
+        _with_key(with_key, listed),
         None if _is_offline() else _download({e.model for e in mine if e.ready.startswith("%fm pull")}, memory, disk),
     )
     return tuple(o for o in found if o is not None)
@@ -103,9 +109,21 @@ def _downloaded(entries: Iterable[Entry], memory: int | None) -> Offer | None:
     return Offer(best.model, "downloaded", f"{Bytes(best.size or 0)} of weights, downloaded; runs on this machine", license=best.license)
 
 
-def _with_key(profiles: Iterable[Profile]) -> Offer | None:
-    """The balanced model of the first service with a key."""
+def _listed(profiles: Sequence[Profile]) -> dict[str, tuple[str, ...]]:
+    """The models that these services list now, by provider; nothing of one that does not answer in time."""
+    if not profiles:
+        return {}
+    importlib.import_module("openai")  # takes longer than the services have
+    silent = model_lists.refresh(profiles, _SECONDS)
+    lists = {p.name: model_lists.cached_list(p) for p in profiles if p.name not in silent}
+    return {name: tuple(m.name for m in found.models) for name, found in lists.items() if found}
+
+
+def _with_key(profiles: Iterable[Profile], listed: Mapping[str, Sequence[str]] = MappingProxyType({})) -> Offer | None:
+    """The balanced model of the first service with a key, or the first model that its address lists."""
     for p in profiles:
+        if theirs := [m for m in listed.get(p.name, ()) if _is_allowed(f"{p.name}:{m}") and not media_kinds(p, m) and "embed" not in m]:
+            return Offer(f"{p.name}:{theirs[0]}", "key", f"prompts go to {p.recipient}, price unknown")
         names = [m for m in p.models if _is_allowed(f"{p.name}:{m}") and not media_kinds(p, m) and "embed" not in m]
         if names:
             model = _balanced(p, names)

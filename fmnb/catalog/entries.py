@@ -22,7 +22,7 @@ from ..core.types import ModelInfo
 from ..engines import loaded as residents
 from ..providers import hosted, prices
 from ..providers.model_lists import ListedModel
-from ..providers.profiles import Profile, for_model, own_price
+from ..providers.profiles import Profile, at_own_address, for_model, own_price
 from . import filters, model_lists, weights
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
 
@@ -45,6 +45,7 @@ _NON_TEXT = (
     "rerank",
     "ocr",
 )  # priced per token, but without text output
+_LISTED = 12  # models shown of an address that only has its own list
 ASK = 0.7  # total seconds for queries; the table should appear within one
 
 
@@ -233,13 +234,15 @@ def _served(p: Profile, names: tuple[str, ...]) -> Iterator[Entry]:
 def _hosted(p: Profile, all_of_them: bool, more: dict[str, int]) -> Iterator[Entry]:
     """The curated models of a service; with `all_of_them` also those of its list or the price table."""
     known = model_lists.cached_list(p)
-    theirs = {m.name: m for m in (known.models if known else prices.table(p))}
+    own = at_own_address(p)
+    theirs = {m.name: m for m in (known.models if known else prices.table(p) if own else ())}
     source, at = (f"{p.label}'s list", known.at) if known else (prices.edition(), None)
     names = [*p.models, *(m for m in theirs if m not in p.models)]
     if not all_of_them:
-        if rest := len(names) - len(p.models):
+        shown = list(p.models) if own or p.models else names[:_LISTED]
+        if rest := len(names) - len(shown):
             more[p.name] = rest
-        names = list(p.models)
+        names = shown
     have = not p.needs_key or bool(keys.status(p.key_env, p.name))
     blank = Entry(
         f"{p.name}:…",

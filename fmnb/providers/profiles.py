@@ -20,7 +20,7 @@ from ..core.errors import ServiceDiscontinuedError, SettingsError, UnknownModelE
 from .profile import Price, Profile, for_model, is_loopback, own_price
 from .profile_rows import from_row, hosts, with_row
 
-__all__ = ["Price", "Profile", "endpoint", "for_model", "is_loopback", "names", "own_price", "profile", "serving"]
+__all__ = ["Price", "Profile", "at_own_address", "endpoint", "for_model", "is_loopback", "names", "own_price", "profile", "serving"]
 
 
 def profile(name: str) -> Profile:
@@ -51,6 +51,8 @@ def profile(name: str) -> Profile:
     result = _with_environment(result)
     if result.loopback and not result.runs_here and "prices" not in (row or {}):
         result = dataclasses.replace(result, prices="")  # the price table need not apply to that address
+    if not at_own_address(result) and "models" not in (row or {}):
+        result = dataclasses.replace(result, models=())  # the models of our table are those of the service, not of that address
     if not result.key_hosts and result.host:
         result = dataclasses.replace(result, key_hosts=hosts(result))
     return result
@@ -104,6 +106,23 @@ def is_original(p: Profile) -> bool:
     """Whether the profile has the name of a built-in service whose address uses https."""
     own = _built_in().get(p.name)
     return own is not None and own.base_url.startswith("https://")
+
+
+def at_own_address(p: Profile) -> bool:
+    """Whether the address is one of the built-in service itself, possibly of a region.
+
+    Also true where there is no such address: for model servers, services with an address for each
+    customer, and the user's own providers.
+
+    >>> at_own_address(Profile("openai", base_url="https://eu.api.openai.com/v1"))
+    True
+    >>> at_own_address(Profile("openai", base_url="https://gateway.example/v1"))
+    False
+    """
+    own = _built_in().get(p.name)
+    if own is None or own.runs_here or not own.host:
+        return True
+    return p.host == own.host or p.host.endswith("." + ".".join(own.host.split(".")[-2:]))
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from fmnb.engines import host
 from fmnb.providers import prices
 from fmnb.providers.profiles import Price, Profile, profile
 from tests.admin_config import use_admin_folder
+from tests.wire.lists import ListServer
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +99,16 @@ def test_the_offered_hosted_model_is_neither_the_cheapest_nor_the_dearest(monkey
         p = profile(service)
         first = sorted(p.models[:3], key=lambda name: prices.per_million(p, name))
         assert model == first[1], first
+
+
+def test_of_a_service_at_another_address_only_what_is_listed_there_is_offered(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
+    with ListServer([{"id": "text-embed"}, {"id": "house-model"}]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        offer = kinds()["key"]
+    assert (offer.model, offer.reason) == ("openai:house-model", f"prompts go to {profile('openai').recipient}, price unknown")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert "key" not in kinds(), "nobody answers there, and the models of our table are not known to be there"
 
 
 def _priced(**models):

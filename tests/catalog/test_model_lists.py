@@ -46,6 +46,19 @@ def test_a_list_of_another_address_is_not_taken(provider, home):
     assert model_lists.cached_list(profile("shop")) is None
 
 
+def test_the_models_of_a_service_are_not_listed_at_another_address(monkeypatch, home):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-000000")
+    with ListServer([{"id": "house-model"}]) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert [e.model for e in catalog("openai:", ask=False).entries] == ["openai:…"]
+        assert model_lists.refresh([profile("openai")], 10) == {}
+        (entry,) = catalog("openai:", ask=False).entries
+        assert (entry.model, entry.ready, entry.price_in) == ("openai:house-model", "yes", None)
+        assert "openai:house-model" in [e.model for e in catalog("", ask=False).entries]
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert "openai:gpt-5-mini" in [e.model for e in catalog("openai:", ask=False).entries]
+
+
 def test_a_service_that_is_silent_is_named_and_its_late_list_is_there_the_next_time(provider):
     with ListServer(held=True) as server:
         provider("shop", server.url)

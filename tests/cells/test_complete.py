@@ -46,6 +46,11 @@ def test_a_service_without_a_list_has_the_models_of_the_price_table(kinds):
     assert len(kinds("%%fm openai:gpt-")) > 10
 
 
+def test_a_service_at_another_address_has_none_of_them(kinds, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example/v1")
+    assert not kinds("%%fm openai:gpt-")
+
+
 def test_models_complete_by_name_alias_object_and_provider(kinds):
     kinds.ns["judge"] = Model("echo:")
     (settings.home() / "fmnb.toml").write_text('[alias]\nfast = "openai:gpt-5-mini"\n')

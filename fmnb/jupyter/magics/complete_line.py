@@ -121,7 +121,7 @@ def _place(p: Profile) -> str:
 def _models_of(p: Profile) -> Iterable[str]:
     """The suggested models of a service, then those of its cached list or of the price table."""
     known = model_lists.cached_list(p)
-    return dict.fromkeys([*p.models, *([m.name for m in known.models] if known else _priced(p))])
+    return dict.fromkeys([*p.models, *([m.name for m in known.models] if known else _priced(p) if profiles.at_own_address(p) else ())])
 
 
 def _priced(p: Profile) -> tuple[str, ...]:

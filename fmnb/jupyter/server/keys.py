@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from ...calls.check_model import check_model
+from ...catalog import model_lists
 from ...catalog.resolve import forget_backends, usable_profiles
 from ...config import keys
 from ...config.settings import allowed
 from ...core.errors import FmnbError
 from ...providers import prices
-from ...providers.profiles import Profile, profile
+from ...providers.profiles import Profile, at_own_address, profile
 from . import schemas
 from .base import Handler, RequestError, endpoint, run_in_thread
 
@@ -57,7 +58,9 @@ class KeyTestHandler(Handler):
         p = await run_in_thread(lambda: _profile(provider))
 
         def work() -> schemas.KeyTest:
-            known = sorted(p.models, key=lambda m: prices.per_million(p, m)[1] or 1e9)
+            listed = model_lists.cached_list(p) if not at_own_address(p) else None
+            names = p.models or (m.name for m in (listed.models if listed else ()))
+            known = sorted(names, key=lambda m: prices.per_million(p, m)[1] or 1e9)
             if not known:
                 return schemas.KeyTest(False, f"no known model of {p.label} to test it with", "Use it in a cell to test it.")
             try:
