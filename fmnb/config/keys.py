@@ -25,9 +25,10 @@ from . import settings
 SERVICE = "fmnb"
 _KEYRING_SECONDS = 3.0  # a locked keyring may wait for a dialog that nobody sees
 _keyring_hangs = False
-_CACHE_SECONDS = 10.0  # short, since another kernel may set a key; querying a keyring takes longer than a call
+_CACHE_SECONDS = 10.0  # short, since another program may change the keyring; querying it takes longer than a call
 _used: set[str] = set()
-_cache: dict[tuple[str, str], tuple[float, tuple[str, str, str]]] = {}
+_Stamp = tuple[int, int]
+_cache: dict[tuple[str, str], tuple[float, _Stamp, tuple[str, str, str]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def used() -> frozenset[str]:
 def is_cached(provider: str) -> bool:
     """Whether `find` answers for this provider without a keyring or file access."""
     at = _cache.get((str(settings.home()), provider))
-    return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS
+    return at is not None and time.monotonic() - at[0] < _CACHE_SECONDS and at[1] == _last_change()
 
 
 def set_key(provider: str, value: str, host: str) -> str:
@@ -84,24 +85,25 @@ def set_key(provider: str, value: str, host: str) -> str:
         raise UsageError(
             "That is not a key", detail="it is empty or contains spaces, line breaks or unusual characters", hint="Copy it again."
         )
-    _cache.clear()
     record = json.dumps({"key": value, "host": host})
     # Read back: the null backend, and a keyring without room, accept a password and forget it.
     if _keyring(lambda k: k.set_password(SERVICE, provider, record) or k.get_password(SERVICE, provider)) == record:
         _write_file({n: v for n, v in _read_file().items() if n != provider}, only_if_there=True)
+        _announce_change()
         return "keyring"
     _write_file({**_read_file(), provider: {"key": value, "host": host}})
+    _announce_change()
     return "file"
 
 
 def remove_key(provider: str) -> bool:
     """Remove a stored key, in both places; True if there was one. The environment is unchanged."""
-    _cache.clear()
     gone = bool(_keyring(lambda k: k.get_password(SERVICE, provider) and (k.delete_password(SERVICE, provider) or True)))
     known = _read_file()
     if known.pop(provider, None) is not None:
         _write_file(known)
         gone = True
+    _announce_change()
     return gone
 
 
@@ -127,7 +129,8 @@ def _stored(provider: str) -> tuple[str, str, str]:
     """Value, host and source of the stored key; empty strings without one."""
     at = (str(settings.home()), provider)
     if is_cached(provider):
-        return _cache[at][1]
+        return _cache[at][2]
+    stamp = _last_change()  # before the reading: a change meanwhile is read the next time
     found = ("", "", "")
     if text := _keyring(lambda k: k.get_password(SERVICE, provider)):
         found = (*_record(_parse(text)), "keyring")
@@ -135,8 +138,35 @@ def _stored(provider: str) -> tuple[str, str, str]:
         found = (*_record(_read_file().get(provider)), "file")
     if not found[0]:
         found = ("", "", "")
-    _cache[at] = (time.monotonic(), found)
+    _cache[at] = (time.monotonic(), stamp, found)
     return found
+
+
+def _announce_change() -> None:
+    """Tell this and all other processes that their cached keys are out of date."""
+    _cache.clear()
+    try:
+        path = _change_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("The time of this file is when a key was last set or removed.\n", "utf-8")
+    except OSError:  # other processes find the key when their caches expire
+        pass
+
+
+def _change_file() -> Path:
+    return settings.home() / "keys.changed"
+
+
+def _last_change() -> _Stamp:
+    """When keys were last changed, by any process: the times of two files, 0 for one that is missing."""
+
+    def at(path: Path) -> int:
+        try:
+            return path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    return at(_change_file()), at(file())
 
 
 def _parse(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -53,6 +54,36 @@ def ring():
     memory = Memory()
     keyring.set_keyring(memory)
     return memory
+
+
+SET_KEY = """
+import sys, keyring
+from keyring.backends.fail import Keyring
+keyring.set_keyring(Keyring())
+from fmnb.config import keys
+print(keys.set_key("openai", sys.argv[1], "api.openai.com") if sys.argv[1] else keys.remove_key("openai"))
+"""
+
+
+def test_a_key_that_another_process_sets_is_found_by_the_next_call(home):
+    def elsewhere(key):
+        subprocess.run([sys.executable, "-c", SET_KEY, key], check=True, env={**os.environ, "FMNB_HOME": str(home)})
+
+    assert find() is None
+    elsewhere("sk-from-the-sidebar")
+    assert find().value == "sk-from-the-sidebar"
+    elsewhere("")
+    assert find() is None
+
+
+def test_a_change_in_the_keyring_by_another_process_is_seen_and_otherwise_it_is_not_asked(ring, home):
+    asked = []
+    get = ring.get_password
+    ring.get_password = lambda *of: (asked.append(of), get(*of))[1]
+    assert find() is None and find() is None and len(asked) == 1
+    ring.set_password(keys.SERVICE, "openai", '{"key": "sk-1", "host": "api.openai.com"}')
+    (home / "keys.changed").write_text("by another process")
+    assert find().value == "sk-1" and find().source == "keyring" and len(asked) == 2
 
 
 def find(host=HOST, env=("A_KEY", "B_KEY"), own=(HOST,)):
