@@ -7,14 +7,17 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from ...config import environment
 from ...core.errors import UsageError
 from ...core.optional import require
+from .address import accept, address_to_use, check_address, connected_address
 
 _CONNECT_SECONDS = 10.0  # to connect to a cluster
+_CODE_VARIABLES = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES")
 _TOO_SLOW = "timed out during startup"  # in Ray's error
 
 
@@ -22,21 +25,49 @@ def start(address: str = "") -> Any:
     """Connect to Ray: the kernel's own, the cluster at `address`, or a new one on this machine."""
     ray = require("ray", "ray", "to run on Ray")
     require("ray.data", "ray", "to run on Ray")
-    if not ray.is_initialized():
-        if address and address != "auto":
+    if ray.is_initialized():
+        check_address(connected_address(ray))  # a cell may have connected it
+    else:
+        address = address_to_use(address)
+        check_address(address)
+        if address not in ("", "auto", "local"):
             _check_reachable(address)
-        where = {"address": address} if address else {"address": "auto"} if os.environ.get("RAY_ADDRESS") else {}
+        where = {"address": address} if address else {}
         here = {} if where else {"num_cpus": max(2, os.cpu_count() or 2), "include_dashboard": False}
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # otherwise its logs appear under the cell
         try:
-            with suppress_stderr():
+            with suppress_stderr(), nullcontext() if where else _initial_code_variables():
                 _init(ray, **where, **here, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True)
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UsageError(
                 "Ray does not answer", detail=f"{address}: {str(e)[:200]}", hint="Check the address, or use --on ray for this machine."
             ) from None
+        if where:
+            accept(connected_address(ray))  # the same cluster, by the address that Ray tells
     silence_logs(ray)
     return ray
+
+
+@contextmanager
+def _initial_code_variables() -> Iterator[None]:
+    """Start processes with the values that `PYTHONPATH` and the like had when this process started.
+
+    They run code in every process that inherits them, and Ray's workers receive keys.
+    """
+    set_here = {n: os.environ.get(n) for n in _CODE_VARIABLES if environment.set_here(n)}
+
+    def put(values: Mapping[str, str | None]) -> None:
+        for name, value in values.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    put({n: environment.initial(n) for n in set_here})
+    try:
+        yield
+    finally:
+        put(set_here)
 
 
 def _init(ray: Any, **options: Any) -> None:
