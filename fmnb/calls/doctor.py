@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..catalog import weights
 from ..catalog.better_model import better_models
+from ..catalog.engine_packages import install_for
 from ..catalog.resolve import usable_profiles
 from ..config import keys, settings
 from ..core.errors import FmnbError
@@ -51,6 +52,7 @@ def diagnose() -> Rows:
     return Rows(
         [{"check": check, "state": state, "detail": detail, "hint": hint} for check, state, detail, hint in rows],
         ("check", "state", "detail", "hint"),
+        whole=True,
     )
 
 
@@ -94,7 +96,7 @@ def _models() -> Iterator[tuple[str, str, str, str]]:
         "model embedded",
         "ok" if path else "missing",
         str(path) if path else weights.describe_size("embedded"),
-        "for trying cells; often wrong on facts, numbers, labels" if path else "%fm pull embedded",
+        "for trying cells; often wrong on facts, numbers, labels" if path else _steps("%fm pull embedded"),
     )
     offers = better_models()
     for offer in offers:
@@ -102,7 +104,7 @@ def _models() -> Iterator[tuple[str, str, str, str]]:
             f"better: {offer.model}",
             "ready" if not offer.command else "offered",
             offer.reason,
-            offer.command or f"%fm use {offer.model}",
+            _steps(offer.command) or f"%fm use {offer.model}",
         )
     if not offers:
         yield (
@@ -113,6 +115,12 @@ def _models() -> Iterator[tuple[str, str, str, str]]:
         )
     folder = settings.models_dir()
     yield "models folder", "ok", str(folder), ""
+
+
+def _steps(pull: str) -> str:
+    """The command that downloads weights, after the one that installs their engine."""
+    install = install_for(pull.removeprefix("%fm pull ")) if pull else ""
+    return f"needs `{install}` and `{pull}`" if install else pull
 
 
 def _places() -> Iterator[tuple[str, str, str, str]]:

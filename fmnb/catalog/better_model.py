@@ -26,7 +26,9 @@ from ..providers import prices
 from ..providers.images.models import media_kinds
 from ..providers.model_lists import afind_local
 from ..providers.profiles import Profile, at_own_address, for_model, profile
+from ..views.footer import money
 from . import model_lists, weights
+from .engine_packages import install_for
 from .entries import Entry, local_entries
 from .resolve import usable_profiles
 
@@ -128,7 +130,7 @@ def _with_key(profiles: Iterable[Profile], listed: Mapping[str, Sequence[str]] =
         if names:
             model = _balanced(p, names)
             price_in, price_out = _price(p, model) or (None, None)
-            price = "price unknown" if price_in is None else f"${price_in:g} / ${price_out:g} per million tokens in / out"
+            price = "price unknown" if price_in is None else f"{money(price_in)} / {money(price_out or 0.0)} per million tokens in / out"
             return Offer(f"{p.name}:{model}", "key", f"prompts go to {p.recipient}, {price}")
     return None
 
@@ -166,7 +168,9 @@ def _download(names: Collection[str], memory: int | None, disk: int | None) -> O
         if name not in names or size is None:
             continue
         if (disk is None or size * 1.1 <= disk) and (memory is None or size * _FACTOR <= memory):
-            reason = f"about {Bytes(size)}, {row.license}; then runs here, without a key"
+            install = install_for(name)
+            needs = f"; needs `{install}` first" if install else ""
+            reason = f"about {Bytes(size)}, {row.license}; then runs here, without a key{needs}"
             return Offer(name, "download", reason, f"%fm pull {name}", row.license, size)
     return None
 

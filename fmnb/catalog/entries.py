@@ -10,7 +10,6 @@ import fnmatch
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from ..config import keys
@@ -24,15 +23,9 @@ from ..providers import hosted, prices
 from ..providers.model_lists import ListedModel
 from ..providers.profiles import Profile, at_own_address, for_model, own_price
 from . import filters, model_lists, weights
+from .engine_packages import install_engine
 from .resolve import SCHEMES, aliases, engine_for, usable_profiles
 
-# The package each engine needs, and the extra that installs it.
-_PACKAGES = {
-    "gguf": (("xllamacpp", "local"),),
-    "torch": (("torch", "torch"), ("transformers", "torch")),
-    "vectors": (("tokenizers", "embed"), ("safetensors", "embed")),
-    "diffusers": (("torch", "torch"), ("diffusers", "images")),
-}
 _NON_VISION = ("tts", "audio", "realtime", "transcribe", "live", "search")  # related models without image input: audio, speech, search
 _NON_TEXT = (
     *_NON_VISION[:-1],
@@ -197,9 +190,8 @@ def _with_file(e: Entry, path: Path | None, here: dict[str, weights.DownloadedMo
             memory=info.memory,
             source="the file",
         )
-    missing = next((extra for package, extra in _PACKAGES[engine_for(path)] if not find_spec(package)), "")
-    if missing:
-        e = replace(e, ready=f'%pip install "fmnb[{missing}]"')
+    if missing := install_engine(engine_for(path)):
+        e = replace(e, ready=missing)
     if loaded is not None:
         e = replace(e, ready="loaded", memory=loaded.memory or e.memory)
     return replace(e, used=pulled.used) if pulled else e

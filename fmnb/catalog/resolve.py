@@ -177,15 +177,23 @@ def _weights(asked: str, source: str, engine: str) -> Target:
         weights.check_permitted(source)  # a symbolic link may have changed
         path = weights.locate(source)
         if path is None:
-            raise NotPulledError(
-                f"The weights of {asked} are not on this machine yet",
-                detail=weights.describe_size(source),
-                hint=f"`%fm pull {asked}` downloads them once.",
-            )
+            raise _not_pulled(asked, source)
         weights.mark_used(path)
         return load(ENGINES[engine or engine_for(path)])(path, name)
 
     return Target(asked, name, "local", True, make)
+
+
+def _not_pulled(asked: str, source: str) -> NotPulledError:
+    """The error for weights that are not here; it also names an engine to install, which is to be done first."""
+    from .engine_packages import install_for
+
+    what, size = f"The weights of {asked} are not on this machine yet", _weights_module().describe_size(source)
+    if install := install_for(source):
+        return NotPulledError(
+            what, detail=f"{size}; the engine that runs them is not installed either", hint=f"`{install}`, then `%fm pull {asked}`: both once."
+        )
+    return NotPulledError(what, detail=size, hint=f"`%fm pull {asked}` downloads them once.")
 
 
 def engine_for(path: Any) -> str:

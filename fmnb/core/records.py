@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from .inert_text import inert, inert_with_code, printable
@@ -36,8 +38,12 @@ class Rows(list[dict[str, Any]]):
     echo:       3
     """
 
-    def __init__(self, rows: Iterable[dict[str, Any]], columns: tuple[str, ...] = (), note: str = ""):
+    whole = False  # also of rows pickled by earlier versions
+
+    def __init__(self, rows: Iterable[dict[str, Any]], columns: tuple[str, ...] = (), note: str = "", *, whole: bool = False):
+        """With `whole`, long texts wrap; otherwise they are cut."""
         super().__init__(rows)
+        self.whole = whole
         self.columns = columns or tuple(dict.fromkeys(k for r in self for k in r))
         self.note = note
 
@@ -54,7 +60,7 @@ class Rows(list[dict[str, Any]]):
         if not self:
             return printable(self.note) or "nothing"
         shown = self._shown()
-        cells = [[_cell(r.get(c)) for c in shown] for r in self[:_LONG]]
+        cells = [line for r in self[:_LONG] for line in self._lines([self._cell(r.get(c)) for c in shown])]
         widths = [max(len(_cell(c)), *(len(row[i]) for row in cells)) for i, c in enumerate(shown)]
         right = [self._numbers(c) for c in shown]
         lines = [
@@ -62,6 +68,17 @@ class Rows(list[dict[str, Any]]):
             for row in [list(map(_cell, shown)), *cells]
         ]
         return "\n".join([*lines, *map(printable, self._notes())])
+
+    def _cell(self, value: Any) -> str:
+        return _cell(value, None if self.whole else _WIDE)
+
+    def _lines(self, cells: list[str]) -> Iterator[list[str]]:
+        """The lines of a row of text: one, or as many as its longest text wraps to."""
+        if not self.whole:
+            yield cells
+            return
+        for line in zip_longest(*(textwrap.wrap(c, _WIDE, break_long_words=False, break_on_hyphens=False) or [""] for c in cells), fillvalue=""):
+            yield list(line)
 
     def _numbers(self, column: str) -> bool:
         """Whether all values of a column are numbers."""
@@ -82,7 +99,7 @@ class Rows(list[dict[str, Any]]):
         shown = self._shown()
         style = {c: f"text-align:{'right' if self._numbers(c) else 'left'}" for c in shown}
         head = "".join(f'<th scope="col" style="{style[c]}">{inert(c)}</th>' for c in shown)
-        body = "".join("<tr>" + "".join(_html(_cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
+        body = "".join("<tr>" + "".join(_html(self._cell(r.get(c)), style[c]) for c in shown) + "</tr>" for r in self[:_LONG])
         note = "".join(f'<p style="opacity:.75">{inert_with_code(n)}</p>' for n in self._notes())
         scroll = '<div tabindex="0" role="region" aria-label="Table" style="overflow-x:auto;max-width:100%">'
         return f"{scroll}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
@@ -103,7 +120,7 @@ def _html(text: str, style: str) -> str:
     return f'<td style="{style}{whole}">{inert(text)}</td>'
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, width: int | None = _WIDE) -> str:
     if _missing(value):
         return ""
     if isinstance(value, float):
@@ -115,4 +132,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     text = " ".join(printable(str(value)).split())
-    return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"

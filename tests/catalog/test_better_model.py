@@ -133,6 +133,10 @@ def test_the_balanced_model_of_a_service(monkeypatch, service, windows, model):
     assert ("price unknown" in offer.reason) == (not service.own_prices) and offer.reason.startswith("prompts go to")
 
 
+def test_prices_have_cents():
+    assert "$0.40 / $5.00 per million" in better_model._with_key([_priced(only=(0.4, 5))]).reason
+
+
 def test_locks_limit_what_is_offered(monkeypatch, tmp_path, ollama):
     (tmp_path / "fmnb.toml").write_text('[lock]\nmodels = ["embedded"]\n')
     use_admin_folder(monkeypatch, tmp_path)

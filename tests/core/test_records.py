@@ -28,6 +28,13 @@ def test_long_and_broken_lines_become_one_short_one():
     assert len(line) == 60 and line.endswith("…")
 
 
+def test_whole_texts_wrap_and_are_not_cut():
+    rows = Rows([{"check": "a", "hint": "word " * 20 + "end"}, {"check": "b", "hint": ""}], whole=True)
+    lines = str(rows).splitlines()
+    assert "…" not in str(rows) and lines[2].startswith("       word") and lines[2].endswith("end") and lines[3] == "b"
+    assert "word end" in rows._repr_html_() and "…" not in rows._repr_html_()
+
+
 def test_html_is_escaped():
     html = Rows([{"<b>": "<script>x</script>"}], note="<i>")._repr_html_()
     assert "<script>" not in html and "<b>" not in html and "<i>" not in html

@@ -9,7 +9,8 @@ from ...calls.download import pull as pull_weights
 from ...calls.session import default_model, session
 from ...catalog import models as listing
 from ...catalog import weights
-from ...catalog.resolve import aliases, forget_backends, resolve, source_of
+from ...catalog.engine_packages import install_engine
+from ...catalog.resolve import aliases, engine_for, forget_backends, resolve, source_of
 from ...config.confirm import confirm
 from ...config.settings import set_user
 from ...core.errors import FmnbError, UsageError
@@ -89,7 +90,8 @@ def pull(rest: str, shell: Any) -> None:
     except FmnbError as e:
         e.shown = True  # the view shows it under the cell
         raise
-    print(f"{words[0]} is ready: {path}")
+    install = install_engine(engine_for(path))
+    print(f"{words[0]} is downloaded: {path}. To run it: {install}" if install else f"{words[0]} is ready: {path}")
 
 
 def rm(rest: str, shell: Any) -> None:
