@@ -5,6 +5,7 @@
 - `evaluation`: the result: tables, sentences, report, rescoring
 - `results`: the data of an evaluation
 - `scored_run`: answers a test set and scores it, or reads both from the log
+- `withheld_target`: a prompt must not use the target
 - `verdict`: the conclusion of an evaluation: which model is better, ties, problems
 - `scoring`: scores of answers
 - `score_matrix`: scores by row and model

@@ -7,7 +7,7 @@ The batch is resumed, cached and limited by a budget like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from ..calls.options import with_options
@@ -20,6 +20,7 @@ from .evaluation import Evaluation
 from .options import EvaluateOptions
 from .scored_run import run_and_score
 from .scoring import ScorerLike
+from .withheld_target import check_target_is_withheld
 
 
 @with_options(EvaluateOptions)
@@ -64,6 +65,9 @@ def evaluate(
     check_names(options, tuple(EvaluateOptions.__annotations__))
     target, id, group = options.pop("target", None), options.pop("id", None), options.pop("group", None)
     dataset = Dataset.from_rows(over, target=target, id=id, group=group)
+    variants = options.get("prompts") or ()
+    ways = variants.values() if isinstance(variants, Mapping) else variants
+    check_target_is_withheld([prompt, *ways], dataset, target, options.get("values") or {})
     return Evaluation.of_results(run_and_score(prompt, dataset, models, score, sinks=sinks, **options))
 
 

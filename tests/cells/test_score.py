@@ -25,6 +25,22 @@ def test_an_evaluation_is_the_cells_value(cells):
     assert "<strong>echo: scores" in e._repr_html_()
 
 
+def test_a_target_in_the_prompt_is_called_the_target(cells):
+    cells.ns["tickets"] = FRAME
+    error = cells.fails("%%fm echo: --over tickets --score exact --target label\n{{ ticket }} {{ label }}")
+    assert error.message == "{{ label }} is the target, which is withheld from the model" and "ticket, user" in error.hint
+    cells.ns["tickets"] = FRAME.rename(columns={"label": "target"})
+    assert "is the target" in cells.fails("%%fm echo: --over tickets --score exact\n{{ target }}").message
+    cells.ns["tickets"] = FRAME[["label"]]
+    error = cells.fails("%%fm echo: --over tickets --score exact --target label\nhi")
+    assert error.message == "The table has no column besides the target" and error.detail == "label"
+
+
+def test_a_table_without_rows_is_called_that(cells):
+    cells.ns["tickets"] = FRAME[:0]
+    assert cells.fails("%%fm echo: --over tickets --score exact --target label\n{{ ticket }}").message == "The table has no rows"
+
+
 def test_models_functions_and_judges_of_the_notebook(cells):
     def upper(text):
         return text.upper()

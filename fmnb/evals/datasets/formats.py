@@ -113,6 +113,8 @@ def samples_from(
     names = list(dict.fromkeys(k for r in rows for k in r))
     for column in (target, id, group):
         if column is not None and column not in names:
+            if not rows:
+                raise UsageError("The table has no rows", detail=f"so it has no {column!r} to read", hint="Give a table with rows.")
             matches = difflib.get_close_matches(column, names, 1)
             raise UsageError(
                 "No such column", detail=repr(column), hint=f"Did you mean {matches[0]}?" if matches else f"Columns: {', '.join(names)}."
