@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import PromptError
 from ..core.types import Text
 from ..prompts import template
 from ..prompts.rendered import Rendered
@@ -39,6 +40,19 @@ def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tupl
         _check_names(text, options.values or {})
     head = f"{options.system}\n\n" if options.system and not any(m.role == "system" for m in options.history) else ""
     return prepare(Rendered((Text(head + prompt),)), model, replace(options, system=None)), waiting
+
+
+def undefined_names(text: str, names: Any) -> list[str]:
+    """The names that a template uses and nothing defines; none if it cannot be parsed.
+
+    >>> undefined_names("{{ len(rows) }} {{ nope }}", {"rows": []})
+    ['nope']
+    """
+    try:
+        used = template.names_in(template.parse(text))
+    except PromptError:
+        return []
+    return sorted(used - {*names, "schema", *dir(builtins)})
 
 
 def calls(text: str, names: Any) -> list[str]:
@@ -81,7 +95,6 @@ def _parsed(source: str) -> ast.AST:
 
 def _check_names(text: str, names: Any) -> None:
     nodes = template.parse(text)
-    known = {*names, "schema", *dir(builtins)}
-    for name in sorted(template.names_in(nodes) - known):
+    for name in undefined_names(text, names):
         at = next(e for e in _expressions(nodes) if name in template.names_of(e))
         raise template.undefined_error(name, at, names)

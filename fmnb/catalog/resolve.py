@@ -185,13 +185,15 @@ def _weights(asked: str, source: str, engine: str) -> Target:
 
 
 def _not_pulled(asked: str, source: str) -> NotPulledError:
-    """The error for weights that are not here; it also names an engine to install, which is to be done first."""
+    """The error for weights that are not here; an engine that is missing too is installed first."""
     from .engine_packages import install_for
 
     what, size = f"The weights of {asked} are not on this machine yet", _weights_module().describe_size(source)
     if install := install_for(source):
         return NotPulledError(
-            what, detail=f"{size}; the engine that runs them is not installed either", hint=f"`{install}`, then `%fm pull {asked}`: both once."
+            what,
+            detail=f"{size}; the engine that runs them is not installed either",
+            hint=f"`{install}`, then `%fm pull {asked}`: both once.",
         )
     return NotPulledError(what, detail=size, hint=f"`%fm pull {asked}` downloads them once.")
 

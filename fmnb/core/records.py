@@ -77,7 +77,9 @@ class Rows(list[dict[str, Any]]):
         if not self.whole:
             yield cells
             return
-        for line in zip_longest(*(textwrap.wrap(c, _WIDE, break_long_words=False, break_on_hyphens=False) or [""] for c in cells), fillvalue=""):
+        for line in zip_longest(
+            *(textwrap.wrap(c, _WIDE, break_long_words=False, break_on_hyphens=False) or [""] for c in cells), fillvalue=""
+        ):
             yield list(line)
 
     def _numbers(self, column: str) -> bool:

@@ -163,7 +163,7 @@ function render({ model, el }) {
     if (m.do === "weight") {
       bad.textContent = m.problem ?? "";
       bad.hidden = !m.problem;
-      estimate.textContent = [m.tokens, m.price, m.waiting && `${m.waiting}: called when you run it`].filter(Boolean).join(" · ");
+      estimate.textContent = [m.note, m.tokens, m.price, m.waiting && `${m.waiting}: called when you run it`].filter(Boolean).join(" · ");
       estimate.title = m.how ?? "";
     } else if (m.do === "diff" && m.run === shown().run) ((diff = m.html), drawCards());
     else if (m.do === "insert") await insertCells(el, m.sources, announce, place);

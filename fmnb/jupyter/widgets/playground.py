@@ -10,7 +10,7 @@ from typing import Any
 import traitlets
 
 from ...calls.call import Options, PreparedCall
-from ...calls.draft import draft
+from ...calls.draft import draft, undefined_names
 from ...calls.parameters import Parameter, parameters
 from ...calls.prepare import prepare, target_for
 from ...calls.run import run_calls
@@ -19,6 +19,7 @@ from ...comparison.compare import display_format
 from ...core.errors import FmnbError, UsageError
 from ...core.inert_text import inert
 from ...core.response import Response
+from ...core.typing import ModelLike
 from ...views.colors import MUTED
 from ...views.comparison import columns_bundle, layout
 from ...views.diff import diff_html
@@ -59,7 +60,7 @@ class Playground(AskMixin):
         fm.Playground("embedded", "Explain {{ topic }} in one sentence.", temperature=0)
 
     Args:
-        model: Name of the model to start with; the default model if empty.
+        model: The model to start with, as in `fm.ask`; the default model if empty.
         prompt: Text to start with.
         system: System prompt to start with.
         **params: Values of the fields for parameters, such as `temperature`; each is shown as text.
@@ -80,14 +81,18 @@ class Playground(AskMixin):
     attempts: Any = traitlets.List().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)  # the shown run, and the pinned one
 
-    def __init__(self, model: str = "", prompt: str = "", *, system: str = "", **params: object):
+    def __init__(self, model: ModelLike = "", prompt: str = "", *, system: str = "", **params: object):
         super().__init__()
         known = {p.name for p in _ALL_PARAMETERS}
         if wrong := sorted(set(params) - known):
             raise UsageError("A playground has no such field", detail=wrong[0], hint=f"Fields: {', '.join(sorted(known))}.")
         values = {n: "\n".join(v) if isinstance(v, (list, tuple)) else str(v) for n, v in params.items() if v is not None}
         self._attempts: list[Attempt] = []
-        self.form = {**_EMPTY_FORM, "model": model or default_model()[0], "system": system, "prompt": prompt, "params": values, "v": 1}
+        self._custom: dict[str, ModelLike] = {}  # a model that is no name, by the name that the field shows
+        name = model if isinstance(model, str) else target_for(model).requested_model
+        if not isinstance(model, str):
+            self._custom[name] = model
+        self.form = {**_EMPTY_FORM, "model": name or default_model()[0], "system": system, "prompt": prompt, "params": values, "v": 1}
         self._push_attempts()
         self._update_fields()
 
@@ -127,7 +132,7 @@ class Playground(AskMixin):
         >>> Playground("echo:", "hello").prepare().call.request.messages[-1].text
         'hello'
         """
-        return prepare(self._prompt, self.form["model"] or None, self.options())
+        return prepare(self._prompt, self._model, self.options())
 
     def run(self) -> Response:
         """Send the request and wait for the answer.
@@ -168,6 +173,11 @@ class Playground(AskMixin):
         return Options(system=self.form["system"] or None, params=_parse_raw(self.form["raw"]), values=notebook_variables(), **values)
 
     @property
+    def _model(self) -> ModelLike | None:
+        name = self.form["model"]
+        return self._custom.get(name, name) or None
+
+    @property
     def _prompt(self) -> str:
         return self.form["prompt"].strip("\n")  # as a cell's text is
 
@@ -188,7 +198,7 @@ class Playground(AskMixin):
             attempt = self._attempt(run)
             form, asked = attempt.form, attempt.prepared
         else:
-            form, asked = self.form, draft(self._prompt, self.form["model"] or None, self.options())[0]
+            form, asked = self.form, draft(self._prompt, self._model, self.options())[0]
         model = form["model"] or asked.call.target.requested_model
         return cell_of(
             asked.call.request,
@@ -271,14 +281,19 @@ class Playground(AskMixin):
     def _update_fields(self) -> None:
         """Update the fields to the parameters of the model."""
         try:
-            found = parameters(target_for(self.form["model"] or None, notebook_variables()))
+            found = parameters(target_for(self._model, notebook_variables()))
         except FmnbError:  # an incomplete name; `_estimate_cost` shows the error
             found = _ALL_PARAMETERS[:5]
         self.fields = [{"name": p.name, "kind": p.kind, "choices": p.choices, "minimum": p.minimum, "maximum": p.maximum} for p in found]
 
     def _estimate_cost(self) -> None:
+        texts = (self._prompt, self.form["system"])
+        if not self._attempts and (missing := list(dict.fromkeys(n for t in texts for n in undefined_names(t, notebook_variables())))):
+            # no mistake yet: the cell that defines it may come before the first run
+            self.send({"do": "weight", "note": f"{', '.join(missing)}: not defined yet"})
+            return
         try:
-            asked, waiting = draft(self._prompt, self.form["model"] or None, self.options())
+            asked, waiting = draft(self._prompt, self._model, self.options())
         except FmnbError as e:
             self.send({"do": "weight", "problem": base.error_lines(e) if self._prompt.strip() else ""})
             return

@@ -52,7 +52,6 @@ def test_typing_says_tokens_and_price_and_asks_nothing(play):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"prompt": "{{ nowhere }}"}, "nowhere"),
         ({"prompt": "{{ 1 +"}, ""),
         ({"params": {"temperature": "hot"}}, "temperature"),
         ({"params": {"temperature": "9"}}, "between 0 and 2"),
@@ -66,6 +65,31 @@ def test_typing_says_tokens_and_price_and_asks_nothing(play):
 def test_a_mistake_is_said_while_one_types(play, changes, word):
     (said,) = play.do("draft", form=form(play, **changes))
     assert word in said.get("problem", "") and play.widget.form["prompt"] == changes.get("prompt", "hello there")
+
+
+def test_a_name_that_is_not_defined_is_a_note_until_the_first_run(play, monkeypatch):
+    asked = form(play, prompt="{{ nowhere }} {{ nowhere.there }}")
+    (said,) = play.do("draft", form=asked)
+    assert said == {"do": "weight", "note": "nowhere: not defined yet"}
+    put(monkeypatch, nowhere="here")
+    (said,) = play.do("draft", form={**asked, "prompt": "{{ nowhere }}"})
+    assert "note" not in said and said["tokens"]
+    play.do("run", form={**asked, "prompt": "{{ nowhere }}"})
+    (said,) = play.do("draft", form={**asked, "prompt": "{{ elsewhere }}"})
+    assert "elsewhere" in said["problem"]
+
+
+def test_a_function_is_shown_by_its_name_and_asked():
+    def upper(text):
+        return text.upper()
+
+    page = Page(Playground(upper, "hello"))
+    assert page.widget.form["model"] == "upper"
+    assert page.widget.run().text == "HELLO" and page.widget.attempts[0]["label"] == "1 · upper"
+    page.do("run", form=form(page, prompt="again"))
+    assert page.widget.response.text == "AGAIN"
+    page.do("run", form=form(page, model="echo:", prompt="low"))
+    assert page.widget.response.text == "low"
 
 
 def test_nothing_is_called_before_it_is_asked_for(play, monkeypatch):
