@@ -26,7 +26,7 @@ TEXT = "var(--vscode-foreground,var(--jp-ui-font-color1,inherit))"
 MUTED = f"var(--vscode-descriptionForeground,var(--jp-ui-font-color2,{_mixed('transparent', 20)}))"
 LINK = f"var(--vscode-textLink-foreground,var(--jp-content-link-color,{_mixed('#1a73e8', 45)}))"
 ACCENT = "var(--vscode-progressBar-background,var(--jp-brand-color1,#1976d2))"  # a bar, the edge of what was chosen
-WARNING = f"var(--vscode-editorWarning-foreground,var(--jp-warn-color0,{_mixed('#b35900', 45)}))"
+WARNING = _mixed("var(--vscode-editorWarning-foreground,var(--jp-warn-color1,#b35900))", 45)  # JupyterLab's alone is too pale for text
 ERROR = f"var(--vscode-errorForeground,var(--jp-error-color1,{_mixed('#d32f2f', 45)}))"  # text and edges
 ERROR_SHADE = "var(--vscode-inputValidation-errorBackground,var(--jp-rendermime-error-background,rgba(211,47,47,.1)))"
 

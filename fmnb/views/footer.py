@@ -123,7 +123,7 @@ def footer_html(response: Response, blind: bool = False, title: str = "") -> str
 
 _OPEN = (
     f'<footer aria-label="About this answer" dir="ltr" style="clear:both;margin:.4em 0 .3em;padding:.1em .6em;font-family:{UI};'
-    f"background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:{TEXT};opacity:.8;"
+    f"background:{SHADE};border-top:1px solid {BORDER};font-size:11.5px;line-height:1.6;color:color-mix(in srgb,{TEXT} 80%,transparent);"
     'font-variant-numeric:tabular-nums">'
 )
 

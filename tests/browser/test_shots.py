@@ -65,6 +65,7 @@ CELLS = {
     "error": "%%fm echo:fail=cut\n" + ANSWER.split("\n\n")[0],
     "reasoning": "%%fm echo:think\n" + ANSWER.split("\n\n")[0],
     "reasoning_open": "%%fm echo:think\n" + ANSWER.split("\n\n")[0],
+    "truncated": "%%fm echo: --max-tokens 4 -p made_up=1\nThe median weight of cars fell by a quarter.",
     "dry": '%%fm --dry-run -t 0\nWhat is unusual about this table?\n\n{{ {"city": ["Oslo", "Rome"], "population": [717710, 2748109]} }}',
     "models": "%fm models local",
     "several": "%%fm echo: embedded --max-tokens 50\nIn one sentence: what is a median?",
