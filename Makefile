@@ -35,8 +35,9 @@ bench: $(VENV)/.bench .models/.minilm  ## run the benchmarks, write bench/RESULT
 docs: $(VENV)/.test  ## generate pages from the code: options, verbs, providers
 	$(BIN)/python docs/make.py
 
-shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## take screenshots of every view, light and dark
-	$(BIN)/python tests/chromium.py && FMNB_SHOTS=docs/shots $(BIN)/python -m pytest tests/browser/test_shots.py
+shots: $(VENV)/.test labextension/node_modules/.all .models/.embedded  ## take screenshots of every view into .work/shots, and renew those of the docs
+	$(BIN)/python tests/chromium.py && FMNB_SHOTS=.work/shots $(BIN)/python -m pytest $(addprefix tests/browser/test_,shots.py sidebar_shots.py sidebar_views.py look.py error_help.py questions.py)
+	for name in $$(grep -oh "shots/[a-z_]*\.png" README.md docs/*.md | sort -u); do test ! -e .work/$$name || cp .work/$$name docs/$$name; done
 
 TIMES ?= 1
 SHOTS ?=

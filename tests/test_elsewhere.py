@@ -126,7 +126,7 @@ def test_on_another_python(python, home, tmp_path):
         env / "bin/python", "-m", "pip", "install", "-q", f"{ROOT}[frames]", "pytest", "pytest-timeout", "hypothesis", home=home
     )
     assert installed.returncode == 0, installed.stderr
-    rooms = [ROOT / "tests" / n for n in ("cells/test_cell.py", "cells/test_line.py", "store", "test_prompts.py", "test_events.py")]
+    rooms = [ROOT / "tests" / n for n in ("cells/test_cell.py", "cells/test_line.py", "store", "prompts", "core/test_events.py")]
     done = run(
         env / "bin/python",
         "-m",

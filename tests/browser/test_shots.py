@@ -1,4 +1,4 @@
-"""Pictures of every view for people to look at, light and dark: `make shots` writes them to docs/shots."""
+"""Pictures of every view for people to look at, light and dark: `make shots` writes them to .work/shots."""
 
 from __future__ import annotations
 
@@ -258,6 +258,36 @@ def test_shots_of_the_first_cell(browser, lab):
         cell.scroll_into_view_if_needed()
         page.wait_for_timeout(300)
         cell.screenshot(path=Path(FOLDER) / "first_cell.png", animations="disabled")
+        nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+    finally:
+        page.context.close()
+
+
+def test_shots_of_a_prompt_cell(browser, lab):
+    """A prompt cell while an expression is typed, with the list of the notebook's values."""
+    file = lab.work / "prompt_cell.ipynb"
+    frame = "import pandas as pd\nreviews = pd.DataFrame({'text': ['good', 'late'], 'stars': [5, 2]})\nregion = 'Oslo'"
+    prompt = "%%fm openai:gpt-5-mini -t 0.2 --seed 7\n## What customers say in {{ region }}\n\nSummarize in **two** sentences, and name the *worst* complaint:\n\n"
+    write(file, f"%load_ext fmnb\n{frame}", prompt)
+    page = new_page(browser, device_scale_factor=2, viewport={"width": 900, "height": 700})
+    try:
+        nb = open_at(page, lab, file)
+        nb.command("application:toggle-left-area")
+        nb.run(0)
+        for theme in ("light", "dark"):
+            nb.command("apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+            nb.cell(1).locator(".cm-content").click()
+            page.keyboard.press("Control+End")
+            page.keyboard.type("{{ re")
+            page.locator(".jp-Completer:visible .jp-Completer-match").first.wait_for()
+            page.wait_for_timeout(600)
+            box = nb.cell(1).bounding_box()
+            assert box is not None
+            clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"] + 60}
+            page.screenshot(path=Path(FOLDER) / f"prompt_cell_{theme}.png", clip=clip)
+            page.keyboard.press("Escape")
+            for _ in range(5):
+                page.keyboard.press("Backspace")
         nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
     finally:
         page.context.close()
