@@ -92,7 +92,8 @@ def note(offers: tuple[Any, ...]) -> tuple[str, str]:
     reason = printable(best.reason)
     more = " `%fm doctor` lists more." if len(offers) > 1 else ""
     text = f"{GOOD_FOR} Better here: {printable(best.model)} ({reason}): `{command}`.{more}"
-    html = f"{inert(GOOD_FOR)} Better here: {inert(best.model)} ({inert(reason)}): <code>{inert(command)}</code>."
+    hint = f'<span class="fm-hint">: <code>{inert(command)}</code></span>'  # hidden where there is a button
+    html = f"{inert(GOOD_FOR)} Better here: {inert(best.model)} ({inert(reason)}){hint}."
     return text, _paragraph(html + more.replace("`%fm doctor`", "<code>%fm doctor</code>"))
 
 
