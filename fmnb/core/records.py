@@ -30,6 +30,10 @@ class Bytes(int):
         return f"{self / 1e9:,.1f} GB" if self >= 1e9 else f"{self / 1e6:,.0f} MB" if self >= 1e6 else f"{self / 1e3:,.0f} kB"
 
 
+class FormattedFloat(float):
+    """A number that displays in a form of its own, such as a share in percent. Subclasses define `__str__`."""
+
+
 class Rows(list[dict[str, Any]]):
     """Rows with the same columns.
 
@@ -126,7 +130,7 @@ def _cell(value: Any, width: int | None = _WIDE) -> str:
     if _missing(value):
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return str(value) if isinstance(value, FormattedFloat) else f"{value:.4g}"
     if type(value) is int and abs(value) >= 10_000:
         return f"{value:,}"
     if isinstance(value, datetime.datetime):

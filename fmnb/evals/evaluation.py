@@ -12,7 +12,7 @@ from ..calls.options import with_options
 from ..core.atomic_write import write_atomic
 from ..core.errors import UsageError
 from ..core.events import Sink
-from ..core.inert_text import inert
+from ..core.inert_text import inert_with_code
 from ..core.optional import require
 from ..core.records import Rows
 from ..core.registry import METHODS, load
@@ -122,8 +122,8 @@ class Evaluation(Results):
 
     def _repr_html_(self) -> str:
         """The findings, the table of models, and the collapsed table of pairs; `report()` has the rest."""
-        html = "".join(f"<p>{inert(s)}</p>" for s in self.problems)
-        first, *more = [inert(s) for s in self.findings] or [""]
+        html = "".join(f"<p>{inert_with_code(s)}</p>" for s in self.problems)
+        first, *more = [inert_with_code(s) for s in self.findings] or [""]
         html += f"<p><strong>{first}</strong></p>" if first else ""
         html += f"<ul>{''.join(f'<li>{s}</li>' for s in more)}</ul>" if more else ""
         pairs = f"<details><summary>Pairs</summary>{self.pairs._repr_html_()}</details>" if self.pairs else ""

@@ -242,7 +242,7 @@ def too_few_different(x: np.ndarray, what: str, minimum: int = MIN_DIFFERENT) ->
     if other == 0:
         return f"all {len(x)} {what}s have the same value"
     if len(x) < minimum and other >= len(x) / 2:
-        return f"only {len(x)} {what}s"
+        return f"only {len(x)} {what}s; at least {minimum} are needed for an interval"
     return f"only {other} of {len(x)} {what}s differ{'s' if other == 1 else ''} from the rest"
 
 

@@ -118,3 +118,17 @@ def test_axe_finds_nothing_serious(opened, axe, scheme):  # noqa: F811
     assert found == []
     assert page.locator("svg[role=img]").count() >= 2
     assert all(page.locator("svg desc").nth(i).evaluate("n => n.textContent.length > 20") for i in range(page.locator("svg desc").count()))
+
+
+@pytest.mark.parametrize("rows", [3, 60])
+def test_the_window_is_no_taller_than_its_rows(opened, rows):
+    page = opened(made(rows))
+    height, rest = page.evaluate(
+        """() => {
+          const pane = document.querySelector('.fr-window'), last = [...pane.querySelectorAll('tbody tr:not(.fr-gap)')].at(-1);
+          return [pane.offsetHeight, pane.getBoundingClientRect().bottom - last.getBoundingClientRect().bottom];
+        }"""
+    )
+    assert 400 < height < 430 if rows == 60 else 0 <= rest <= 6
+    if rows == 3:
+        assert page.evaluate("(() => { const p = document.querySelector('.fr-window'); return p.scrollHeight <= p.clientHeight; })()")

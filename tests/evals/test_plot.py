@@ -8,6 +8,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 from fmnb.core.errors import UsageError  # noqa: E402
 from fmnb.evals.import_scores import from_scores  # noqa: E402
+from tests.cells.conftest import cells  # noqa: E402, F401  a fixture
 
 
 @pytest.fixture
@@ -39,3 +40,20 @@ def test_what_cannot_be_plotted_says_so(evaluation):
         evaluation.plot("bars")
     with pytest.raises(UsageError, match="no gaps"):
         from_scores([{"q": i, "a": i % 2} for i in range(40)], ["a"]).plot("gaps")
+
+
+def test_without_intervals_it_says_why_and_shows_the_whole_axis(evaluation):
+    few = from_scores([{"q": i, "user": f"u{i % 2}", "a": int(i % 3 > 0), "b": i % 2} for i in range(6)], ["a", "b"], group="user")
+    ax = few.plot()
+    assert "no intervals: only 2 users" in ax.get_xlabel() and ax.get_xlim()[0] <= 0 and ax.get_xlim()[1] >= 100
+    assert "interval" not in evaluation.plot().get_xlabel()
+
+
+def test_as_the_value_of_a_cell_its_name_is_not_printed_over_the_picture(cells, evaluation):  # noqa: F811
+    import pickle
+
+    cells.ns["e"] = evaluation
+    cells("e.plot()")
+    assert "Axes" not in cells.out
+    ax = pickle.loads(pickle.dumps(evaluation.plot().figure)).axes[0]
+    assert ax.get_xlabel()

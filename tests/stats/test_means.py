@@ -68,7 +68,7 @@ def test_few_clusters_have_no_interval_and_are_tested_by_flipping_signs():
 def test_few_rows_that_differ_have_no_interval():
     e = estimate([0] * 200 + [1] * 6)
     assert e.low is None and "6 of 206 rows differ" in e.reason and e.standard_error > 0
-    assert estimate([0.1, 0.2, 0.3, 0.4, 0.5]).reason == "only 5 rows"
+    assert estimate([0.1, 0.2, 0.3, 0.4, 0.5]).reason == "only 5 rows; at least 10 are needed for an interval"
     assert estimate([1] * 30).reason == "all 30 rows have the same value"
 
 

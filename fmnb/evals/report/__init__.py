@@ -2,6 +2,7 @@
 
 - `page`: the HTML report
 - `plots`: its plots as SVG
+- `plot_words`: titles of axes, and why intervals are missing
 - `figure`: the same plots as matplotlib Axes
 - `tables`: models, pairs, answers, slices
 - `sentences`: conclusions in sentences

@@ -5,18 +5,23 @@ The report's own page draws the same numbers as SVG, without a library.
 
 from __future__ import annotations
 
+import textwrap
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ...core.errors import UsageError, alternatives
 from ...core.optional import require
 from ..analysis import Analysis
 from ..results import Results
+from .plot_words import gap_axis, missing_intervals, score_axis
 from .sentences import ranked_pairs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PlotKind: TypeAlias = Literal["scores", "gaps"]
+_NOTE_WIDTH = 70  # letters of a line below the axis
+_DISPLAY = "_ipython_display_"  # the method that IPython calls for the value of a cell
 _HEIGHT = 0.42  # inches for one model or pair
 
 
@@ -60,12 +65,19 @@ def plot(e: Results, kind: PlotKind = "scores", scorer: str = "", ax: Axes | Non
     ax.set_ylim(-0.6, len(rows) - 0.4)
     if kind == "gaps":
         ax.axvline(0, color="0.3", linewidth=1)
-    if kind == "scores":
-        ax.set_xlabel(f"{a.scorer}, percent" if a.in_points else a.scorer)
-    else:
-        ax.set_xlabel("gap in points" if a.in_points else "gap")
+    missing = missing_intervals(a, gaps=kind == "gaps")
+    if missing and kind == "scores" and a.in_points:
+        ax.set_xlim(-2, 102)  # dots without intervals would look far apart on a part of the axis
+    title = score_axis(a) if kind == "scores" else gap_axis(a)
+    ax.set_xlabel("\n".join([title, *textwrap.wrap(missing, _NOTE_WIDTH)]))
     ax.spines[["top", "right"]].set_visible(False)
+    # As the value of a cell, the Axes would print their name over the picture that the cell shows.
+    setattr(ax, _DISPLAY, partial(_show_nothing_once, ax))
     return ax
+
+
+def _show_nothing_once(ax: Axes) -> None:
+    delattr(ax, _DISPLAY)
 
 
 _Row: TypeAlias = tuple[str, float, Any, Any, bool]

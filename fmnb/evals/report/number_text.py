@@ -4,6 +4,57 @@ from __future__ import annotations
 
 import math
 
+from ...core.records import FormattedFloat
+from ...views.footer import seconds
+
+
+class Percent(FormattedFloat):
+    """A share that displays in percent.
+
+    >>> str(Percent(2 / 3)), Percent(0.5) + 1
+    ('66.7%', 1.5)
+    """
+
+    def __str__(self) -> str:
+        return f"{self:.1%}"
+
+
+class Points(FormattedFloat):
+    """A gap between shares that displays in percentage points.
+
+    >>> str(Points(-0.25))
+    '-25.0 points'
+    """
+
+    def __str__(self) -> str:
+        return f"{100 * self:.1f} points"
+
+
+class Seconds(FormattedFloat):
+    """A time that displays as in the footer of an answer.
+
+    >>> str(Seconds(0.0000466)), str(Seconds(1.24))
+    ('under 1 ms', '1.2 s')
+    """
+
+    def __str__(self) -> str:
+        return seconds(float(self))
+
+
+def share(value: float | None, in_points: bool) -> float | None:
+    """A score, as a percentage if scores lie between 0 and 1."""
+    return None if value is None else Percent(value) if in_points else float(value)
+
+
+def gap(value: float | None, in_points: bool) -> float | None:
+    """A gap between scores, in points if they lie between 0 and 1."""
+    return None if value is None else Points(value) if in_points else float(value)
+
+
+def duration(value: float | None) -> float | None:
+    """A time in seconds."""
+    return None if value is None else Seconds(value)
+
 
 def gap_text(value: float, in_points: bool, round_up: bool = False) -> str:
     """A gap with its unit; `round_up` rounds points up, for statements about smaller gaps.

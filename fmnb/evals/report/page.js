@@ -3,6 +3,7 @@
 //   { models, scorers, samples, count, find(filter) -> Promise<row numbers>, get(numbers) -> Promise<rows>, events?(run) -> Promise<text> }
 
 const ROW = 30; // pixels; as the style says
+const TALL = 420; // pixels of the window, at most
 const SPARE = 15; // rows above and below what is in sight
 
 /** A source from the data in the page. */
@@ -157,6 +158,7 @@ function fmnbRows(root, source) {
     status.textContent = `${total.toLocaleString("en")} of ${source.count.toLocaleString("en")} rows: ${fmnbSays(next)}`;
     table.setAttribute("aria-rowcount", String(total + 1));
     pane.scrollTop = 0;
+    pane.style.height = `${Math.min(TALL, ROW * (total + 1) + 2)}px`; // no taller than its rows
     stale = true;
     await draw();
   };

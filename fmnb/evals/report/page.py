@@ -11,15 +11,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ...core.inert_text import inert, literal
-from ...core.records import Rows
+from ...core.inert_text import inert, inert_with_code, literal
+from ...core.records import FormattedFloat, Rows
 from ...stats.calibration import calibration
 from ...views.look import look
 from .. import verdict
 from ..analysis import Analysis, Pair
+from ..clusters import name_groups
 from ..results import Results
 from ..scoring import failure_reason
 from . import plots
+from .number_text import Percent, Seconds, gap, share
+from .plot_words import gap_axis, missing_intervals, score_axis
 from .plots import Mark, Point
 from .sentences import ranked_pairs
 from .tables import levels_table, slices_table
@@ -71,11 +74,11 @@ def script() -> str:
 
 def findings(e: Results, prefix: str = "fr") -> str:
     """Sentences, plots and tables; `prefix` makes ids unique if a page has several reports."""
-    out = [f'<p class="fr-trouble">{inert(s)}</p>' for s in verdict.problems(e)]
+    out = [f'<p class="fr-trouble">{inert_with_code(s)}</p>' for s in verdict.problems(e)]
     first, *more = verdict.findings(e) or [""]
-    out += [f'<p class="fr-first">{inert(first)}</p>'] if first else []
+    out += [f'<p class="fr-first">{inert_with_code(first)}</p>'] if first else []
     if more:
-        out.append(f"<ul>{''.join(f'<li>{inert(s)}</li>' for s in more)}</ul>")
+        out.append(f"<ul>{''.join(f'<li>{inert_with_code(s)}</li>' for s in more)}</ul>")
     compared = e.analyses
     for i, name in enumerate(e.scores):
         if name in compared:
@@ -91,9 +94,14 @@ def _scorer(e: Results, a: Analysis, key: str) -> Iterator[str]:
         for m in a.ranking
         for lv in [a.levels[m].estimate]
     ]
+    missing = missing_intervals(a)
     yield _figure(
-        plots.intervals(f"Score of each model by {a.scorer}", marks, percent=a.in_points, name=f"{key}-levels"),
-        "Each model's score, in percent, with its 95% interval." if a.in_points else "Each model's score with its 95% interval.",
+        plots.intervals(
+            f"Score of each model by {a.scorer}", marks, score_axis(a), percent=a.in_points, whole=bool(missing), name=f"{key}-levels"
+        ),
+        f"Each model's score{', in percent' if a.in_points else ''}; {missing}."
+        if missing
+        else f"Each model's score{', in percent,' if a.in_points else ''} with its 95% interval.",
         _levels(e, a),
     )
     if a.pairs:
@@ -101,8 +109,8 @@ def _scorer(e: Results, a: Analysis, key: str) -> Iterator[str]:
         gaps = [_gap_mark(p) for p in pairs]
         together = f" Intervals hold for all {len(pairs)} pairs together." if len(pairs) > 1 else ""
         yield _figure(
-            plots.intervals("Gaps between models on the same rows", gaps, percent=a.in_points, zero=True, name=f"{key}-gaps"),
-            f"Paired gaps. Filled marks are significant; hollow ones are not.{together}",
+            plots.intervals("Gaps between models on the same rows", gaps, gap_axis(a), percent=a.in_points, zero=True, name=f"{key}-gaps"),
+            f"Paired gaps{f'; {lacking}' if (lacking := missing_intervals(a, gaps=True)) else ''}. Filled marks are significant; hollow ones are not.{together}",
             _pairs(a),
         )
     yield from _cost_quality(e, a, key)
@@ -127,9 +135,19 @@ def _cost_quality(e: Results, a: Analysis, key: str) -> Iterator[str]:
             continue
         best = plots.pareto_front([(m, x, lv.value) for m, x, lv in known])
         points = [Point(m, x, lv.value, lv.low, lv.high, m in best) for m, x, lv in known]
-        table = Rows([{"model": p.label, words: p.x, "score": p.y, "on the front": "yes" if p.best else "no"} for p in points])
+        table = Rows(
+            [
+                {
+                    "model": p.label,
+                    words: Seconds(p.x) if column == "seconds" else p.x,
+                    "score": share(p.y, a.in_points),
+                    "on the front": "yes" if p.best else "no",
+                }
+                for p in points
+            ]
+        )
         yield _figure(
-            plots.scatter(f"Quality over {words}", points, words, percent=a.in_points, name=f"{key}-{column}"),
+            plots.scatter(f"Quality over {words}", points, words, score_axis(a), percent=a.in_points, name=f"{key}-{column}"),
             f"Quality over {words}; the connected round marks are the Pareto front: no other model is better in both.",
             table,
         )
@@ -143,7 +161,7 @@ def _slices(e: Results, a: Analysis, key: str) -> Iterator[str]:
     marks = [Mark(f"{r['model']}: {r['column']} {r['value']}", r["score"], r["low"], r["high"], tick=r["elsewhere"]) for r in worst]
     rows = [{**r, "_filters": _slice_filters(a, r)} for r in worst]
     yield _figure(
-        plots.intervals("Slices where a model does worse than elsewhere", marks, percent=a.in_points, name=f"{key}-slices"),
+        plots.intervals("Slices where a model does worse than elsewhere", marks, score_axis(a), percent=a.in_points, name=f"{key}-slices"),
         "Slices where a model does worse than on the other rows (dashed). Intervals are not corrected: of many slices, some are low by chance.",
         rows_html(rows, ("model", "column", "value", "rows", "score", "low", "high", "elsewhere")),
     )
@@ -163,7 +181,7 @@ def _calibration(e: Results, a: Analysis, key: str) -> Iterator[str]:
             f"expected calibration error {c.error:.3f}" if c.error is not None else f"in one bin {c.one_bin:.3f} (ten bins need 300 rows)"
         )
         bins = [(b.confidence, b.accuracy, b.n) for b in c.bins]
-        table = Rows([{"rows": n, "confidence": p, "accuracy": r} for p, r, n in bins])
+        table = Rows([{"rows": n, "confidence": Percent(p), "accuracy": Percent(r)} for p, r, n in bins])
         yield _figure(
             plots.calibration_curve(f"Calibration of {model}", bins, name=f"{key}-sure-{e.names.index(model)}"),
             f"{model}: accuracy at each confidence; {error}, Brier score {c.brier:.3f}.",
@@ -179,9 +197,9 @@ def _levels(e: Results, a: Analysis) -> str:
         rows.append(
             {
                 "model": m,
-                "score": lv.estimate.value,
-                "low": lv.estimate.low,
-                "high": lv.estimate.high,
+                "score": share(lv.estimate.value, a.in_points),
+                "low": share(lv.estimate.low, a.in_points),
+                "high": share(lv.estimate.high, a.in_points),
                 "letters": a.letters[m],
                 "method": lv.method,
                 "rows": len(a.matrix.rows),
@@ -201,21 +219,21 @@ def _levels(e: Results, a: Analysis) -> str:
 def _pairs(a: Analysis) -> str:
     rows = []
     for p in ranked_pairs(a):
-        gap = p.test.gap
+        estimate = p.test.gap
         rows.append(
             {
                 "a": p.a,
                 "b": p.b,
-                "gap": gap.value,
-                "low": p.interval[0] if p.interval else None,
-                "high": p.interval[1] if p.interval else None,
+                "gap": gap(estimate.value, a.in_points),
+                "low": gap(p.interval[0], a.in_points) if p.interval else None,
+                "high": gap(p.interval[1], a.in_points) if p.interval else None,
                 "p": p.p,
                 "better": p.better if p.significant else "not significantly different",
                 "test": p.test.test,
                 "only a": p.test.only_a,
                 "only b": p.test.only_b,
-                "smallest gap": p.test.detectable_gap,
-                "why": gap.reason or None,
+                "smallest gap": gap(p.test.detectable_gap, a.in_points),
+                "why": name_groups(p.grouping, a.by, estimate.reason) or None,
                 "_filters": {
                     "gap": {"scorer": a.scorer, "differ": [p.a, p.b]},
                     "only a": {"scorer": a.scorer, "more": [p.a, p.b]},
@@ -305,4 +323,10 @@ def _provenance(e: Results) -> str:
 def _cell_text(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float) and not isinstance(value, FormattedFloat)
+        else f"{value:,}"
+        if type(value) is int
+        else str(value)
+    )

@@ -36,10 +36,15 @@ def _svg_text(text: str) -> str:
     return inert(text).replace("span>", "tspan>")
 
 
-def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: bool = False, name: str = "") -> str:
-    """A dot with its interval for each mark; `zero` draws a line at 0, `percent` shows percent.
+def intervals(
+    title: str, marks: Sequence[Mark], x_name: str, *, percent: bool = True, zero: bool = False, whole: bool = False, name: str = ""
+) -> str:
+    """A dot with its interval for each mark.
 
-    >>> "<title" in intervals("Scores", [Mark("a", 0.5, 0.4, 0.6)])
+    `zero` draws a line at 0, `percent` shows percent, `whole` the axis from 0 to 100 percent: dots
+    without intervals would look far apart on a part of it.
+
+    >>> "<title" in intervals("Scores", [Mark("a", 0.5, 0.4, 0.6)], "score, percent")
     True
     """
     known = [v for m in marks for v in (m.value, m.low, m.high, m.tick) if v is not None and math.isfinite(v)]
@@ -50,11 +55,15 @@ def intervals(title: str, marks: Sequence[Mark], *, percent: bool = True, zero: 
     low, high = (max(0.0, low - pad) if low >= 0 and percent and not zero else low - pad), high + pad
     if percent and not zero:
         high = min(1.0 + pad / 4, high)
-    height = _ROW_HEIGHT * len(marks) + 44
+        if whole:
+            low, high = 0.0, 1.0
+    axis_bottom = _ROW_HEIGHT * len(marks) + 12
+    height = axis_bottom + 50
     x = _scale(low, high, _LEFT_MARGIN, _WIDTH - _RIGHT_MARGIN)
-    parts = [_axis(low, high, x, 12, height - 32, percent)]
+    parts = [_axis(low, high, x, 12, axis_bottom, percent)]
+    parts.append(_axis_title((_LEFT_MARGIN + _WIDTH - _RIGHT_MARGIN) / 2, height - 10, x_name))
     if zero:
-        parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{height - 32}" stroke="{_TEXT_COLOR}" stroke-width="1.2"/>')
+        parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="8" y2="{axis_bottom}" stroke="{_TEXT_COLOR}" stroke-width="1.2"/>')
     for i, m in enumerate(marks):
         y = 24 + i * _ROW_HEIGHT
         color = _ACCENT_COLOR if m.strong else _MUTED_COLOR
@@ -103,7 +112,7 @@ def pareto_front(points: Sequence[tuple[str, float, float]]) -> set[str]:
     }
 
 
-def scatter(title: str, points: Sequence[Point], x_name: str, *, percent: bool = True, name: str = "") -> str:
+def scatter(title: str, points: Sequence[Point], x_name: str, y_name: str, *, percent: bool = True, name: str = "") -> str:
     """Quality over cost, with a line along the Pareto front."""
     height, top, bottom = 300, 16, 252
     xs, ys = [p.x for p in points], [v for p in points for v in (p.y, p.low, p.high) if v is not None]
@@ -117,9 +126,7 @@ def scatter(title: str, points: Sequence[Point], x_name: str, *, percent: bool =
         parts.append(f'<text x="62" y="{y(v) + 4:.1f}" text-anchor="end" fill="{_MUTED_COLOR}">{_value_text(v, percent, False)}</text>')
     for v in _ticks(max(0.0, min(xs) - pad_x), max(xs) + pad_x, 4):
         parts.append(f'<text x="{x(v):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_MUTED_COLOR}">{v:.3g}</text>')
-    parts.append(
-        f'<text x="{(_WIDTH - 50) / 2:.0f}" y="{height - 8}" text-anchor="middle" fill="{_MUTED_COLOR}">{_svg_text(x_name)}</text>'
-    )
+    parts += [_axis_title((_WIDTH - 50) / 2, height - 8, x_name), _axis_title(14, (top + bottom) / 2, y_name, vertical=True)]
     best = sorted((p for p in points if p.best), key=lambda p: p.x)
     if len(best) > 1:
         path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in best)
@@ -155,7 +162,7 @@ def calibration_curve(title: str, bins: Sequence[tuple[float, float, int]], name
     path = " ".join(f"{x(c):.1f},{y(r):.1f}" for c, r, _ in bins)
     parts.append(f'<polyline points="{path}" fill="none" stroke="{_ACCENT_COLOR}" stroke-width="2"/>')
     parts += [f'<circle cx="{x(c):.1f}" cy="{y(r):.1f}" r="4" fill="{_ACCENT_COLOR}"/>' for c, r, _ in bins]
-    parts.append(f'<text x="{x(0.5)}" y="{y(0) + 36}" text-anchor="middle" fill="{_MUTED_COLOR}">confidence of the model</text>')
+    parts += [_axis_title(x(0.5), y(0) + 36, "confidence of the model"), _axis_title(14, y(0.5), "accuracy", vertical=True)]
     description = "; ".join(f"of {n} rows with confidence {c:.0%}, {r:.0%} are correct" for c, r, n in bins)
     return _svg(title, description, side + 60, parts, name)
 
@@ -168,6 +175,11 @@ def _svg(title: str, description: str, height: float, parts: Sequence[str], name
         f'xmlns="http://www.w3.org/2000/svg" font-size="12.5" font-family="inherit">'
         f'<title id="{key}-t">{literal(title)}</title><desc id="{key}-d">{literal(description)}</desc>{"".join(parts)}</svg>'
     )
+
+
+def _axis_title(x: float, y: float, text: str, *, vertical: bool = False) -> str:
+    turn = f' transform="rotate(-90 {x:.0f} {y:.0f})"' if vertical else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="middle" fill="{_MUTED_COLOR}"{turn}>{_svg_text(text)}</text>'
 
 
 def _axis(low: float, high: float, x: _Scale, top: float, bottom: float, percent: bool) -> str:

@@ -14,6 +14,7 @@ from ..results import Results
 from ..score_matrix import Matrix
 from ..scoring import failure_reason
 from ..verdict import verdict
+from .number_text import Seconds, duration, gap, share
 
 MODEL_COLUMNS = (
     *("scorer", "model", "score", "low", "high", "letters", "rows", "groups", "failed", "method", "judge"),
@@ -44,9 +45,9 @@ def levels_table(e: Results) -> Rows:
                 {
                     "scorer": name,
                     "model": model,
-                    "score": model_level.estimate.value,
-                    "low": model_level.estimate.low,
-                    "high": model_level.estimate.high,
+                    "score": share(model_level.estimate.value, a.in_points),
+                    "low": share(model_level.estimate.low, a.in_points),
+                    "high": share(model_level.estimate.high, a.in_points),
                     "letters": a.letters[model] if len(e.names) > 1 else None,
                     "rows": len(a.matrix.rows),
                     "groups": a.cluster_count,
@@ -76,7 +77,7 @@ def _cost_columns(e: Results, model: str) -> dict[str, Any]:
         return round(sum(known) / len(known), 1) if known else None
 
     return {
-        "seconds": float(np.median(seconds)) if seconds else None,
+        "seconds": Seconds(np.median(seconds)) if seconds else None,
         "input_tokens": mean("input_tokens"),
         "output_tokens": mean("output_tokens"),
         "cost": None if any(c is None for c in costs) or not costs else sum(c for c in costs if c is not None),
@@ -88,37 +89,37 @@ def pairs_table(e: Results) -> Rows:
     rows = []
     for name, a in e.analyses.items():
         for p in a.pairs:
-            gap, equal_weight = p.test.gap, p.test.equal_weight
+            estimate, equal_weight, in_points = p.test.gap, p.test.equal_weight, a.in_points
             rows.append(
                 {
                     "scorer": name,
                     "a": p.a,
                     "b": p.b,
-                    "gap": gap.value,
-                    "low": gap.low,
-                    "high": gap.high,
+                    "gap": gap(estimate.value, in_points),
+                    "low": gap(estimate.low, in_points),
+                    "high": gap(estimate.high, in_points),
                     "p": p.test.p,
-                    "low_all": p.interval[0] if p.interval else None,
-                    "high_all": p.interval[1] if p.interval else None,
+                    "low_all": gap(p.interval[0], in_points) if p.interval else None,
+                    "high_all": gap(p.interval[1], in_points) if p.interval else None,
                     "p_all": p.p,
                     "better": p.better if p.significant else None,
                     "test": p.test.test,
                     "only_a": p.test.only_a,
                     "only_b": p.test.only_b,
-                    "smallest_gap": p.test.detectable_gap,
-                    "rows": gap.n,
-                    "groups": gap.clusters,
-                    "worth": gap.df + 1 if gap.clusters is not None else None,
-                    "largest": gap.share,
-                    "gap_by_user": equal_weight.value if equal_weight else None,
-                    "low_by_user": equal_weight.low if equal_weight else None,
-                    "high_by_user": equal_weight.high if equal_weight else None,
-                    "design_effect": gap.design_effect,
-                    "bootstrap_low": p.bootstrap.low if p.bootstrap else None,
-                    "bootstrap_high": p.bootstrap.high if p.bootstrap else None,
+                    "smallest_gap": gap(p.test.detectable_gap, in_points),
+                    "rows": estimate.n,
+                    "groups": estimate.clusters,
+                    "worth": estimate.df + 1 if estimate.clusters is not None else None,
+                    "largest": estimate.share,
+                    "gap_by_user": gap(equal_weight.value, in_points) if equal_weight else None,
+                    "low_by_user": gap(equal_weight.low, in_points) if equal_weight else None,
+                    "high_by_user": gap(equal_weight.high, in_points) if equal_weight else None,
+                    "design_effect": estimate.design_effect,
+                    "bootstrap_low": gap(p.bootstrap.low, in_points) if p.bootstrap else None,
+                    "bootstrap_high": gap(p.bootstrap.high, in_points) if p.bootstrap else None,
                     "draws": a.draws if p.bootstrap else None,
                     "seed": a.seed if p.bootstrap else None,
-                    "why": gap.reason or None,
+                    "why": estimate.reason or None,
                 }
             )
     return Rows(rows, PAIR_COLUMNS)
@@ -141,7 +142,7 @@ def rows_table(e: Results) -> Rows:
                 **{n: v.value for n, v in scores.items()},
                 "why": "; ".join(v.explanation for v in scores.values() if v.explanation) or None,
                 "error": failure_reason(a) or next((v.error for v in scores.values() if v.error), None),
-                "seconds": a.seconds,
+                "seconds": duration(a.seconds),
                 "cost": a.cost,
                 "run": a.run,
             }
@@ -172,10 +173,10 @@ def slices_table(e: Results, by: str = "", scorer: str = "", fewest: int = 5) ->
                         "value": value,
                         "model": model,
                         "rows": int(inside.sum()),
-                        "score": estimate.value,
-                        "low": estimate.low,
-                        "high": estimate.high,
-                        "elsewhere": float(x[~inside].mean()),
+                        "score": share(estimate.value, a.in_points),
+                        "low": share(estimate.low, a.in_points),
+                        "high": share(estimate.high, a.in_points),
+                        "elsewhere": share(float(x[~inside].mean()), a.in_points),
                     }
                 )
     rows.sort(key=lambda r: r["score"] - r["elsewhere"])
