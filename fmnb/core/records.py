@@ -31,7 +31,7 @@ class Bytes(int):
 
 
 class FormattedFloat(float):
-    """A number that displays in a form of its own, such as a share in percent. Subclasses define `__str__`."""
+    """A number with a text of its own, such as a share in percent: subclasses define `__str__`."""
 
 
 class Rows(list[dict[str, Any]]):
