@@ -12,14 +12,21 @@ LIVE = "Run this in a live notebook or a terminal, where a person can answer."
 
 
 def confirm(text: str, option: str = "", *, yes: str = "Yes", details: str = "") -> None:
-    """Ask yes or no; raises UsageError for every answer but yes.
+    """Ask yes or no; raises UsageError for every answer but yes. A cell shows it as one plain line.
 
     `option` skips the question ("" where a person must answer), `yes` is the label of the button.
     """
     hint = f"Add {option}." if option else LIVE
     choice = ask(text, {"yes": yes, "no": "No" if yes == "Yes" else "Cancel"}, default="no", details=details, hint=hint)
     if choice != "yes":
-        raise UsageError("Nothing was done", detail="answered no")
+        raise declined()
+
+
+def declined() -> UsageError:
+    """The error after a no. Under the magics, a cell prints its message and goes on."""
+    error = UsageError("Nothing was done", detail="answered no")
+    error.declined = True
+    return error
 
 
 def secret(text: str, hint: str) -> str:

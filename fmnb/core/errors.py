@@ -67,6 +67,7 @@ class FmnbError(Exception):
 
     kind: ClassVar[str] = "FmnbError"
     retryable = False
+    declined = False  # a person answered no; a cell then shows one plain line
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)

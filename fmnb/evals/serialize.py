@@ -44,6 +44,8 @@ def to_dict(e: Results) -> dict[str, Any]:
 
 def fields(path: Path) -> dict[str, Any]:
     """The fields of an Evaluation, from a file with `to_dict`'s content. UsageError for other files."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise UsageError("The file is not a saved evaluation", detail=f"{path} is not a regular file")
     try:
         d = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -20,6 +20,18 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
 
     By full text, by date (seconds since the epoch), by id, or all.
     """
+    return _delete(*_condition(query, before, run, everything))
+
+
+def count(query: str = "", *, before: float | None = None, run: str = "", everything: bool = False) -> int:
+    """How many runs `forget` would delete."""
+    where, values = _condition(query, before, run, everything)
+    with suppress(StoreError):  # a full disk has no room for entries that are not runs yet
+        ingest()
+    return int(database().rows(f"SELECT count(*) FROM runs WHERE {where}", values)[0][0])
+
+
+def _condition(query: str, before: float | None, run: str, everything: bool) -> tuple[str, tuple[Any, ...]]:
     if not (query or before is not None or run or everything):
         raise UsageError("Name what to forget", hint="`%fm log forget WORDS`, `--before 2026-01-31`, a run id, or `--all`.")
     where: list[str] = ["1"]
@@ -34,7 +46,7 @@ def forget(query: str = "", *, before: float | None = None, run: str = "", every
     if run:
         where.append("(run = ? OR parent = ? AND kind = 'row')")  # a batch together with its rows
         values += [run, run]
-    return _delete(" AND ".join(where), tuple(values))
+    return " AND ".join(where), tuple(values)
 
 
 def _delete(where: str, values: tuple) -> int:

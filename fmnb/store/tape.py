@@ -133,6 +133,8 @@ class Tape:
         self._lock = threading.Lock()
         if self.path.is_dir():
             raise UsageError("A tape must be a file", detail=str(path), hint="Name it like `tutorial.tape.jsonl`.")
+        if self.path.exists() and not self.path.is_file():  # reading a pipe would wait for ever
+            raise UsageError("A tape must be a regular file", detail=f"{path} is a pipe or a device", hint="Name another file.")
         self._unreadable: list[bytes] = []  # unreadable lines, which stay in the file
         self._entries = self._read()
         self.used: set[str] = set()  # keys replayed or recorded since the tape was opened

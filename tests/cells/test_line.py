@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 
 import pytest
@@ -111,14 +112,14 @@ def test_the_log_can_be_off_and_can_forget(cells):
     cells("%%fm echo:\ntwo secret")
     cells("%fm log on")
     assert [r["prompt"] for r in cells("%fm log")] == ["one"]
-    cells("%fm log forget one")
+    cells("%fm log forget one --yes")
     assert not cells("%fm log")
     assert "Forgot 1 run," in str(cells.out) or not cells("%fm log")
 
 
 def test_forgetting_removes_the_words_from_the_disk(cells):
     cells("%%fm echo: -t 0\nxylophone-4711")
-    cells("%fm log forget xylophone")
+    cells("%fm log forget xylophone --yes")
     assert not any(b"xylophone-4711" in f.read_bytes() for f in settings.home().glob("fmnb.sqlite*"))
 
 
@@ -288,8 +289,44 @@ def test_budget_caps_and_counts_unknown_prices_as_over(cells):
     assert isinstance(error, BudgetError) and "--allow-unknown" in str(error)
 
 
-@pytest.mark.parametrize("line", ["%fm key set openai", "%fm log forget --all", "%fm rm embedded"])
+def test_forgetting_asks_with_the_number_of_runs_and_a_no_is_one_plain_line(cells, monkeypatch):
+    from fmnb.config import confirm
+
+    asked = []
+    monkeypatch.setattr(confirm, "ask", lambda text, *more, **options: asked.append(text) or "no")
+    for word in ("one needle", "two needles", "hay"):
+        cells(f"%%fm echo:\n{word}")
+    assert cells("%fm log forget needle*") is None and cells.out == "Nothing was done.\n"
+    assert asked == ["Delete 2 runs of the log, with cached answers?"] and len(cells("%fm log")) == 3
+    cells("%fm log forget nothing-like-it")
+    assert cells.out == "Deleted 0 runs, including cached answers.\n" and len(asked) == 1
+    monkeypatch.setattr(confirm, "ask", lambda *more, **options: "yes")
+    cells("%fm log forget hay")
+    assert cells.out == "Deleted 1 run, including cached answers.\n"
+
+
+def test_a_no_to_a_batch_is_one_plain_line(cells, monkeypatch):
+    from fmnb.batch import estimate
+    from fmnb.config import confirm
+
+    monkeypatch.setattr(confirm, "ask", lambda *more, **options: "no")
+    monkeypatch.setattr(estimate, "CONFIRM_CALLS", 0)
+    monkeypatch.setattr(estimate.Estimate, "needs_confirmation", True)
+    cells.ns["rows"] = [{"q": "a"}]
+    assert cells("%%fm echo: --over rows\n{{ q }}") is None and cells.out.endswith("Nothing was done.\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system")
+def test_a_pipe_is_no_tape_and_no_evaluation(cells, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "regular file" in cells.fails("%fm tape pipe").message
+    cells.ns["Evaluation"] = __import__("fmnb").Evaluation
+    assert "regular file" in cells.fails("Evaluation.load('pipe')").detail
+
+
+@pytest.mark.parametrize("line", ["%fm key set openai", "%fm log forget --all", "%fm log forget hi", "%fm rm embedded"])
 def test_where_nobody_can_answer_a_question_names_the_option(cells, line, monkeypatch):
+    cells("%%fm echo:\nhi")
     monkeypatch.setattr("sys.stdin", None)
     error = cells.fails(line)
     assert isinstance(error, UsageError) and ("--yes" in str(error) or "OPENAI_API_KEY" in str(error))

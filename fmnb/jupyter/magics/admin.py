@@ -10,7 +10,7 @@ from ...calls.session import default_model, session
 from ...catalog.resolve import forget_backends, usable_profiles
 from ...comparison.compare import reopen
 from ...config import keys, settings
-from ...config.confirm import LIVE, confirm, secret
+from ...config.confirm import LIVE, confirm, declined, secret
 from ...config.environment import set_here
 from ...config.question import ask
 from ...core.errors import UsageError, alternatives
@@ -113,19 +113,25 @@ def _reopen(run: str, shell: Any) -> Any:
 
 
 def _forget(words: list[str], flags: set[str]) -> None:
+    which: dict[str, Any]
     if "--before" in flags:
         if len(words) != 1:
             raise UsageError("The date is missing", hint="`%fm log forget --before 2026-01-31`.")
-        deleted = retention.forget(before=log_query.parse_date(words[0]))
+        which = {"before": log_query.parse_date(words[0])}
     elif "--all" in flags:
-        if "--yes" not in flags:
-            confirm("Delete the whole log?", "--yes", yes="Delete")
-        deleted = retention.forget(everything=True)
+        which = {"everything": True}
     else:
         run = words[0] if len(words) == 1 else ""
         exact = run and any(r["run"] == run for r in store.search(limit=100_000))
-        deleted = retention.forget(run=run) if exact else retention.forget(" ".join(words))
-    print(f"Deleted {deleted} run{'' if deleted == 1 else 's'}, including cached answers.")
+        which = {"run": run} if exact else {"query": " ".join(words)}
+    found = retention.count(**which)
+    if found and "--yes" not in flags:
+        confirm(f"Delete {_runs(found)} of the log, with cached answers?", "--yes", yes="Delete")
+    print(f"Deleted {_runs(retention.forget(**which) if found else 0)}, including cached answers.")
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def tape(rest: str, shell: Any) -> None:
@@ -193,7 +199,7 @@ def trust(rest: str, shell: Any) -> None:
     question = f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?"
     if ask(question, {"yes": "Yes", "no": "No"}, default="no", details="\n".join(map(printable, lines)), hint=LIVE) == "no":
         if not before:
-            raise UsageError("Nothing was done", detail="answered no")
+            raise declined()
         settings.distrust(file)
         print("No longer trusted.")
         return

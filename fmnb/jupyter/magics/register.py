@@ -41,6 +41,11 @@ class LazyMagic:
             if isinstance(e, Interrupted):
                 raise
             raise Interrupted() from None  # one line instead of a traceback
+        except Exception as e:
+            if not getattr(e, "declined", False):
+                raise
+            print("Nothing was done.")  # a person's own answer is no error
+            return None
         finally:
             if not interrupts.pressed:  # else further interrupts are ignored until IPython has shown the first
                 interrupts.disarm()
