@@ -80,7 +80,7 @@ class Estimate:
     def _calls(self) -> list[str]:
         """What the uncached calls will take."""
         return [
-            f"{'' if self.tokens_exact else 'about '}{self.input_tokens:,} tokens in and {_range(self.output_tokens, ',.0f')} out",
+            f"{'' if self.tokens_exact else 'about '}{self.input_tokens:,} token{'' if self.input_tokens == 1 else 's'} in and {_range(self.output_tokens, ',.0f')} out",
             f"price unknown ({', '.join(self.unpriced)})"
             if self.cost is None
             else "free"

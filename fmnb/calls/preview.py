@@ -46,6 +46,7 @@ class Preview:
     def tokens_line(self, unit: str) -> str:
         """The number of tokens, and how exact it is."""
         t = self.tokens
+        unit = unit.replace("tokens", "token") if t.tokens == 1 else unit
         return f"{t.tokens:,} {unit} ({'exact, ' if t.exact else 'estimated: '}{t.method}{f', {t.error}' if t.error else ''})"
 
     def price_line(self) -> str:

@@ -22,8 +22,9 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
 
     Args:
         comparison: The comparison; None for that of the last cell.
-        choice: "left" or "right" as shown, "tie", "bad" (none is good), a position from 0 in
-            `comparison.responses`, a model's name, or the answer itself.
+        choice: "left" or "right" as shown, "tie", "bad" (none is good), a model's name, or the answer
+            itself. A number counts from 0 in `comparison.responses`; in a string, such as "2", it
+            counts from 1 as shown, as the buttons and `%fm vote 2` do.
         comment: A comment, stored with the vote.
         user: Who votes; "" for the user of this kernel.
 
@@ -47,7 +48,10 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
     if isinstance(choice, str) and choice in _CHOICES:
         if choice in ("left", "right"):
             if len(shown) != 2:
-                raise UsageError(f"left and right are ambiguous among {len(shown)} answers", hint="Give a position from 0, or a name.")
+                raise UsageError(
+                    f"left and right are ambiguous among {len(shown)} answers",
+                    hint="Give a position as shown, such as `%fm vote 1`, or a name.",
+                )
             winner = shown[choice == "right"]
     else:
         try:
@@ -55,7 +59,9 @@ def vote(comparison: Comparison | None, choice: str | int | Response, *, comment
         except (KeyError, IndexError):
             names = ", ".join(c.labels)
             raise UsageError(
-                "No such answer to vote for", detail=repr(choice), hint=f"One of {', '.join(_CHOICES)}, 0 to {len(c) - 1}, or {names}."
+                "No such answer to vote for",
+                detail=repr(choice),
+                hint=f"One of {', '.join(_CHOICES)}, {f'1 to {len(c)}' if isinstance(choice, str) else f'0 to {len(c) - 1}'}, or {names}.",
             ) from None
     answered = [r for r in shown if not r.error]
     if winner is not None and winner.error:
@@ -81,7 +87,11 @@ def _find_answer(c: Comparison, choice: Any) -> Response:
     if isinstance(choice, Response):
         return {r.run: r for r in c.responses}[choice.run]
     if isinstance(choice, str):
-        return c[int(choice)] if choice.isdecimal() else c[choice]
+        if not choice.isdecimal():
+            return c[choice]
+        if int(choice) < 1:
+            raise IndexError(choice)
+        return c.responses[list(c.display_order)[int(choice) - 1]]
     if not isinstance(choice, int) or isinstance(choice, bool):
         raise KeyError(choice)
     return c[choice]

@@ -138,7 +138,11 @@ class FmnbError(Exception):
         if self.hint:
             lines.append(f"  → {self.hint}")
         if self.billed is not False:
-            lines.append("  Billed: " + ("yes, for the partial answer" if self.billed else "unknown; the service does not report it"))
+            partial_answer = self.kind != "EmptyAnswerError"
+            lines.append(
+                "  Billed: "
+                + (f"yes{', for the partial answer' * partial_answer}" if self.billed else "unknown; the service does not report it")
+            )
         return [*lines, *partial]
 
 

@@ -53,7 +53,7 @@ def failure_sentences(m: Matrix) -> list[str]:
 def _no_verdict_sentence(m: Matrix, name: str) -> str:
     n = m.failure_causes[name].total()
     if not m.n_answered[name]:
-        return f"{name} answered none of {m.n_expected:,} calls and has no score: {causes_text(m.failure_causes[name])}."
+        return f"{name} answered none of {m.n_expected:,} call{'' if m.n_expected == 1 else 's'} and has no score: {causes_text(m.failure_causes[name])}."
     if not m.n_scored[name]:
         return f"No answer of {name} could be scored by {m.scorer}: {causes_text(m.failure_causes[name])}."
     share = f"{_percent(n / m.n_expected)}; at most {_percent(m.max_failures)} may fail for a verdict"

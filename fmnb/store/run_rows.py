@@ -57,7 +57,7 @@ def start_columns(start: Started, notebook: str) -> dict[str, Any]:
         "model": start.model,
         "place": start.host,
         "started": start.at,
-        "prompt": prompt_text(request),
+        "prompt": prompt_text(request) or str(start.meta.get("prompt") or ""),  # an evaluation has its template
         "text": "",
         "request": json.dumps(to_dict(request), ensure_ascii=False) if request and start.kind != "row" else None,
         "key": start.meta.get("key") or (request.fingerprint() if request else None),

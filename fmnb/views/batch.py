@@ -102,7 +102,8 @@ class BatchView:
             self.several = len(event.meta.get("models", ())) > 1
             self.noun = "call" if self.several or event.meta.get("samples", 1) > 1 else "row"
             self.fields = list((event.meta.get("schema") or {}).get("properties", ()))
-            self.line = f"{event.meta.get('calls', 0):,} calls to {event.meta.get('asked', '')}"
+            calls = event.meta.get("calls", 0)
+            self.line = f"{calls:,} call{'' if calls == 1 else 's'} to {event.meta.get('asked', '')}"
         elif event.kind == "row" and len(self.rows) < ROWS:
             self.rows[event.run] = fold = ResponseBuilder()
             self.numbers[event.run] = int(event.meta.get("row", 0))

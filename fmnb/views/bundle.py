@@ -260,6 +260,8 @@ def error_text(error: dict[str, Any], host: str = "") -> str:
 def billed(error: dict[str, Any]) -> str:
     """Whether a failed call was billed, as text; stored errors omit False and None."""
     value = error.get("billed", None)
+    if value and error.get("kind") == "EmptyAnswerError":
+        return "billed, although the answer is empty"
     return "not billed" if value is False else "billed for the partial answer" if value else "billed: unknown"
 
 

@@ -47,6 +47,59 @@ def test_in_a_terminal_the_errors_of_a_blind_comparison_that_failed_whole_are_to
     assert error.shown is False  # so that its own words are printed: above they are hidden
 
 
+def test_a_number_votes_from_1_as_shown_and_a_name_works(cells):
+    c = cells("%%fm echo: echo:think\nhi")
+    cells("%fm vote 2")
+    assert "number 2 of 2 as shown" in cells.out and c.best is c[c.display_order[1]]
+    cells("%fm vote 1")
+    assert c.best is c[c.display_order[0]]
+    cells("%fm vote echo:think")
+    assert c.best is c["echo:think"]
+    assert "1 to 2" in cells.fails("%fm vote 0").hint and "1 to 2" in cells.fails("%fm vote 3").hint
+
+
+def test_an_evaluation_in_the_log_shows_its_prompt(cells):
+    cells.ns["rows"] = [{"q": "a", "target": "a"}]
+    e = cells("%%fm echo: --over rows --score exact\nAnswer: {{ q }}")
+    (row,) = [r for r in cells("%fm log") if r["run"] == e.run]
+    assert row["prompt"] == "Answer: {{ q }}"
+
+
+def test_a_cell_without_a_prompt_has_our_message(cells):
+    error = cells.fails("%%fm echo:")
+    assert error.message == "The prompt is empty" and "below the %%fm line" in error.hint
+    assert cells.fails("%%fm").message == "The prompt is empty"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("--model echo:", "%%fm echo:"),
+        ("--model=echo:", "%%fm echo:"),
+        ("-m echo:", "%%fm echo:"),
+        ("echo: -temp 5", "Did you mean -t or --temperature?"),
+        ("echo: -seed 5", "Did you mean --seed?"),
+    ],
+)
+def test_options_of_other_tools_lead_to_ours(cells, line, hint):
+    assert cells.fails(f"%%fm {line}\nhi").hint == hint
+
+
+def test_a_verb_that_resembles_none_suggests_none(cells):
+    assert "Did you mean" not in str(cells.fails("%fm bogus"))
+
+
+def test_one_is_singular(cells):
+    from fmnb.calls.prepare import prepare
+    from fmnb.calls.preview import preview
+    from fmnb.jupyter.widgets.ask_mixin import short_tokens
+
+    asked = preview(prepare("hi", "echo:"))
+    assert asked.tokens_line("tokens in").startswith("1 token in (") and short_tokens(asked) == "1 token"
+    asked = preview(prepare("hi there", "echo:"))
+    assert asked.tokens_line("tokens in").startswith("2 tokens in (") and short_tokens(asked) == "2 tokens"
+
+
 def test_an_unknown_verb_names_the_nearest(cells):
     assert "%fm models" in str(cells.fails("%fm modles"))
 

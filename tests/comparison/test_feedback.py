@@ -36,7 +36,7 @@ def test_a_vote_is_on_disk_at_once_and_names_the_winners_run(two):
         ("left", 0, ["won", "lost"]),
         (1, 1, ["lost", "won"]),
         ("echo:", 0, ["won", "lost"]),
-        ("1", 1, ["lost", "won"]),
+        ("2", 1, ["lost", "won"]),
         ("tie", None, ["tie", "tie"]),
         ("bad", None, ["bad", "bad"]),
     ],
@@ -248,7 +248,7 @@ def _two_prompts(text: str, blind: bool):
 
 def test_an_answer_that_failed_cannot_be_the_best_and_does_not_count_as_beaten():
     c = fm.compare("hi", ["echo:fail=cut", "echo:", "echo:think"])
-    for choice in (0, "0", c[0], "echo:fail=cut"):
+    for choice in (0, "1", c[0], "echo:fail=cut"):
         with pytest.raises(UsageError, match="failed, so it cannot be the best"):
             fm.vote(c, choice)
     assert not c.votes

@@ -24,7 +24,9 @@ async def limited(host: str, stream: AsyncIterator[Event]) -> AsyncIterator[Even
     gate = rate_limit.limiter_for(host)
     try:
         if gate.is_full():
-            yield Waiting(reason=f"{gate.in_flight} calls to {host} are under way")
+            yield Waiting(
+                reason=f"{gate.in_flight} call{' to' if gate.in_flight == 1 else 's to'} {host} {'is' if gate.in_flight == 1 else 'are'} under way"
+            )
         ticket = await gate.acquire()
         answered = False
         try:

@@ -174,7 +174,7 @@ def budget(rest: str, shell: Any) -> None:
     send_state()  # the sidebar's bar
     b = budgets.budget()
     cap = "no cap" if b.limit is None else f"of ${b.limit:g}"
-    unknown = f"; {b.unknown_calls} calls of unknown price" if b.unknown_calls else ""
+    unknown = f"; {b.unknown_calls} call{'' if b.unknown_calls == 1 else 's'} of unknown price" if b.unknown_calls else ""
     doubt = budgets.uncertain_text(b.uncertain_calls, b.uncertain_cost)
     print(f"${b.spent:.4f} spent in this kernel{doubt}, {cap}{unknown}.")
 

@@ -18,7 +18,7 @@ def vote(rest: str, shell: Any) -> None:
         print("Vote retracted." if retract() else "There was no vote.")
         return
     if not words:
-        raise UsageError("Name the best answer", hint="`%fm vote left`, right, tie, bad, a position from 0, or a model's name.")
+        raise UsageError("Name the best answer", hint="`%fm vote left`, right, tie, bad, a number from 1 as shown, or a model's name.")
     s = cast(None, words[0], comment=" ".join(words[1:]))
     print(
         {"tie": "Voted: a tie.", "bad": "Voted: none is good."}.get(s.value["said"]) or f"Voted for {describe_answer(s.value['winner'])}."

@@ -72,7 +72,7 @@ def run(line: str) -> Any:
 
         return status(get_ipython())
     if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, 1, 0.5)
+        near = difflib.get_close_matches(verb, VERBS, 1, 0.65)
         raise UsageError("No such verb", detail=f"%fm {verb}", hint=f"Did you mean %fm {near[0]}?" if near else "`%fm help` lists them.")
     if rest.strip() in ("--help", "-h"):
         return help(verb, get_ipython())

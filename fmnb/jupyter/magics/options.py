@@ -232,7 +232,7 @@ def parse(line: str) -> Line:
             models.append(word)
             continue
         flag, eq, inline = word.partition("=") if word.startswith("--") else (word, "", "")
-        option = BY_FLAG.get(flag) or _unknown(flag)
+        option = BY_FLAG.get(flag) or _unknown(flag, inline or "".join(words[at : at + 1]))
         name = option.name
         if option.kind == "switch":
             if eq:
@@ -250,7 +250,15 @@ def parse(line: str) -> Line:
     return _validate(models, out, values)
 
 
-def _unknown(flag: str) -> Option:
+def _unknown(flag: str, value: str = "") -> Option:
+    if flag in ("--model", "--models", "-m"):
+        raise UsageError("The model stands first, without an option", detail=flag, hint=f"%%fm {value or 'MODEL'}")
+    if not flag.startswith("--") and len(flag) > 2:  # -temp 5
+        long = [f for f in BY_FLAG if f.startswith(f"-{flag}")][:1] or difflib.get_close_matches(f"-{flag}", BY_FLAG, 1, 0.7)
+        if long:
+            short = BY_FLAG[long[0]].short
+            names = f"-{short} or {long[0]}" if short else long[0]
+            raise UsageError("No such option", detail=flag, hint=f"Did you mean {names}?")
     near = [f for f in BY_FLAG if len(flag) > 4 and f.startswith(flag)][:1]  # --temp is --temperature
     near = near or difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
     later = {

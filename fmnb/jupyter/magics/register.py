@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ...calls.failed_cell import FailedCell
@@ -99,6 +100,13 @@ def _add_matcher(shell: Any) -> None:
     shell.Completer.custom_matchers.append(context_matcher(identifier=_MATCHER)(complete))
 
 
+def _keep_empty_cell(lines: list[str]) -> list[str]:
+    """Give a `%%fm` line without a prompt an empty line below: IPython refuses a cell magic without a body itself."""
+    if len(lines) == 1 and lines[0].split()[:1] == ["%%fm"]:
+        return [lines[0].rstrip("\n") + "\n", "\n"]
+    return lines
+
+
 def _rearm_event(shell: Any) -> str:
     """The event after which an interrupt counts again.
 
@@ -145,6 +153,7 @@ def register(shell: Any) -> None:
     hook = shell._fmnb_last_error = LastErrorHook(shell)
     shell.events.register("post_run_cell", hook)
     shell.events.register(_rearm_event(shell), _disarm)
+    shell.input_transformers_cleanup.append(_keep_empty_cell)
     redact_traceback.attach(shell)
     _add_matcher(shell)
     if hasattr(shell, "kernel"):
@@ -175,6 +184,8 @@ def unregister(shell: Any) -> None:
         return
     shell.events.unregister("post_run_cell", hook)
     shell.events.unregister(_rearm_event(shell), _disarm)
+    with suppress(ValueError):
+        shell.input_transformers_cleanup.remove(_keep_empty_cell)
     redact_traceback.detach(shell)
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("fm", None)

@@ -81,7 +81,7 @@ def estimate_cost(prepared: PreparedCall, undefined: tuple[str, ...], callback: 
 def short_tokens(preview: dry.Preview) -> str:
     """The number of tokens, with "about" if it is estimated."""
     t = preview.tokens
-    return f"{'' if t.exact else 'about '}{t.tokens:,} tokens"
+    return f"{'' if t.exact else 'about '}{t.tokens:,} token{'' if t.tokens == 1 else 's'}"
 
 
 def notebook_variables() -> Mapping[str, Any]:

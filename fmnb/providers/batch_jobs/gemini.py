@@ -14,7 +14,7 @@ from .base import BatchApi, BatchJobClient, Result, State
 _PROBLEMS = {
     "SUCCEEDED": "",
     "FAILED": "the job failed",
-    "CANCELLED": "the job was cancelled",
+    "CANCELLED": "the job was canceled",
     "EXPIRED": "the job was not done within two days",
 }
 

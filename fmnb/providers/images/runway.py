@@ -149,5 +149,5 @@ def _raise_for_failure(p: Profile, task: str, state: dict[str, Any]) -> None:
     if code.startswith(("INPUT", "ASSET")):
         raise BadRequestError(f"{p.label} cannot use the input", detail=detail, hint="Change the prompt, image or size.", billed=None)
     if state["status"] == "CANCELLED":
-        raise CallError(f"The task was cancelled at {p.label}", detail=task, hint="Run the cell again to create a new task.", billed=None)
+        raise CallError(f"The task was canceled at {p.label}", detail=task, hint="Run the cell again to create a new task.", billed=None)
     raise ServerError(f"{p.label} failed to generate it", detail=detail, hint="Run the cell again.", billed=None, retryable=False)

@@ -227,7 +227,7 @@ class ResponsesAnswer(Answer):
         elif status in ("failed", "cancelled"):
             self.reason = "error"
             self.stream_error = response.get("error") or {
-                "message": f"the response {'failed' if status == 'failed' else 'was cancelled there'}"
+                "message": f"the response {'failed' if status == 'failed' else 'was canceled there'}"
             }
         elif status in _LATER:
             self.pending_status = status

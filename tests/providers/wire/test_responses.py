@@ -243,7 +243,7 @@ def test_a_status_that_nobody_knows_does_not_fail_an_answer_that_is_there(server
 @pytest.mark.parametrize("model, kind, words", [
     ("whole-queued", BadRequestError, "answers later: status 'queued'. Leave -p background out"),
     ("whole-in-progress", BadRequestError, "status 'in_progress'"),
-    ("whole-cancelled", ServerError, "was cancelled there"),
+    ("whole-cancelled", ServerError, "was canceled there"),
     ("whole-incomplete", EmptyAnswerError, "aise --max-tokens"),
     ("whole-failed", RateLimitError, "rate limit reached: Too fast"),
 ])  # fmt: skip
