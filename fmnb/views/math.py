@@ -14,7 +14,7 @@ from typing import Any
 from ..core.inert_text import literal, undirected
 from ..core.tex import safe_formula
 
-_OPERATOR = re.compile(r"[=+*^<>|\u00b1\u00d7\u00f7\u0370-\u03ff\u2190-\u22ff]|\\[A-Za-z]|_\{|/\{")
+_OPERATOR = re.compile(r"[=+*^<>|\u00b1\u00d7\u00f7\u0370-\u03ff\u2190-\u22ff]|\\[A-Za-z{]|_\{|/\{")
 _JOINED = re.compile(r"[/_-]")  # also joins the words of a name or a path
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _COMMAND = re.compile(r"\\(?:text\w*|math[a-z]+|operatorname|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
@@ -45,7 +45,7 @@ def is_math(content: str) -> bool:
     [True, True, True, True, False, False, False]
     """
     content = content.strip()
-    if not content or _PROSE.search(_COMMAND.sub(" ", content)):
+    if not content or content[0] in "/_^=" or content[-1] in "/_^=" or _PROSE.search(_COMMAND.sub(" ", content)):
         return False
     if _OPERATOR.search(content) or _SYMBOLS.fullmatch(content):
         return True

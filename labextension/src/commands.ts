@@ -96,8 +96,7 @@ export function addCommands({ app, palette, model, panel, trans }: Parts): void 
     'fmnb:load',
     trans.__('Load fmnb in This Notebook'),
     async () => {
-      model.notebook!.content.activeCellIndex = -1;
-      await insertCell(model.notebook!, '%load_ext fmnb', true);
+      await insertCell(model.notebook!, '%load_ext fmnb', true, 'code', 0);
     },
     { isEnabled: () => notebook() && !model.kernels.of(model.notebook) }
   );

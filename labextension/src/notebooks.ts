@@ -41,10 +41,9 @@ export function setNotebookModel(panel: NotebookPanel, model: string): void {
   }
 }
 
-/** Insert a cell below the active one and select it; with `run`, run it. */
-export async function insertCell(panel: NotebookPanel, source: string, run = false, kind: 'code' | 'markdown' = 'code'): Promise<void> {
+/** Insert a cell, by default below the active one, and select it; with `run`, run it. */
+export async function insertCell(panel: NotebookPanel, source: string, run = false, kind: 'code' | 'markdown' = 'code', at = panel.content.activeCellIndex + 1): Promise<void> {
   const notebook = panel.content;
-  const at = notebook.activeCellIndex + 1;
   notebook.model?.sharedModel.insertCell(at, { cell_type: kind, source, metadata: kind === 'code' ? { trusted: true } : {} });
   notebook.activeCellIndex = at;
   notebook.deselectAll();

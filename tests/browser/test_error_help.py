@@ -259,3 +259,14 @@ def test_after_a_restart_one_click_loads_fmnb_and_runs_the_cell(notebook):
     expect(nb.outputs(1).first).to_contain_text("alive")
     expect(nb.cell(1).get_by_role("button", name="Load fmnb")).to_have_count(0)
     assert len(nb.sources()) == 2, "the notebook's own cell loads it"
+    assert nb.page.evaluate("() => document.activeElement !== document.body")
+
+
+def test_where_no_cell_loads_fmnb_one_is_inserted_above(notebook):
+    nb = notebook("%%fm echo:\nalive")
+    nb.edit(0, "# notes")
+    nb.page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }")
+    nb.run(1)
+    nb.cell(1).get_by_role("button", name="Load fmnb").click()
+    expect(nb.outputs(2).first).to_contain_text("alive")
+    assert nb.sources() == ["%load_ext fmnb", "# notes", "%%fm echo:\nalive"]

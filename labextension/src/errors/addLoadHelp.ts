@@ -45,8 +45,9 @@ async function loadAndRun(panel: NotebookPanel, cell: CodeCell): Promise<void> {
   if (loads) {
     await CodeCell.execute(loads as CodeCell, panel.sessionContext);
   } else {
-    panel.content.activeCellIndex = -1;
-    await insertCell(panel, '%load_ext fmnb', true);
+    await insertCell(panel, '%load_ext fmnb', true, 'code', 0);
   }
+  panel.content.activeCellIndex = panel.content.widgets.indexOf(cell);
+  panel.content.activate(); // the button that had the focus goes
   await CodeCell.execute(cell, panel.sessionContext);
 }
