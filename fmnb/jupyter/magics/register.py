@@ -101,7 +101,10 @@ def _add_matcher(shell: Any) -> None:
 
 
 def _keep_empty_cell(lines: list[str]) -> list[str]:
-    """Give a `%%fm` line without a prompt an empty line below: IPython refuses a cell magic without a body itself."""
+    """Give a `%%fm` line without a prompt an empty line, so that our own message appears.
+
+    IPython refuses a cell magic without a body.
+    """
     if len(lines) == 1 and lines[0].split()[:1] == ["%%fm"]:
         return [lines[0].rstrip("\n") + "\n", "\n"]
     return lines
