@@ -372,7 +372,11 @@ class Chat:
         """
         starts = turn_starts(self.messages)
         if len(starts) <= keep:
-            raise UsageError("There is nothing to compact", detail=f"{len(starts)} turns", hint=f"It keeps the last {keep}.")
+            raise UsageError(
+                "There is nothing to compact",
+                detail=f"{len(starts)} turn{'' if len(starts) == 1 else 's'}",
+                hint=f"It keeps the last {keep}.",
+            )
         start = starts[-keep] if keep else len(self.messages)
         call = prepare(_COMPACT, self.model, options_from({"history": self.messages[:start]}))
         run_calls([call], sinks)

@@ -156,7 +156,8 @@ def test_words_prices_and_code_are_not_mathematics(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["$x$", "$\\{1, 2\\}$", "$n-1$", "($O(n \\log n)$)", "$\\text{two words} = 1$", "$$ p < 0.05 $$", "\\( x \\in A \\)", "**$R^2$**:"]
+    "text",
+    ["$x$", "$\\{1, 2\\}$", "$n-1$", "($O(n \\log n)$)", "$\\text{two words} = 1$", "$$ p < 0.05 $$", "\\( x \\in A \\)", "**$R^2$**:"],
 )
 def test_mathematics_is_recognized(text):
     assert "<span>" in render(text) and "&#36;" not in render(text)
