@@ -61,6 +61,7 @@ def connected_address(ray: Any) -> str:
     """The cluster that Ray is connected to; "" if it runs on this machine."""
     client = importlib.import_module("ray.util.client").ray
     if client.is_connected():
-        return f"ray://{client.get_context().client_worker._conn_str}"
+        worker = getattr(client.get_context(), "client_worker", None)  # Ray has no public name for the address of its client
+        return f"ray://{getattr(worker, '_conn_str', '') or 'of this client'}"
     address = str(ray.get_runtime_context().gcs_address)
     return "" if address.rpartition(":")[0] in ("127.0.0.1", ray.util.get_node_ip_address()) else address
