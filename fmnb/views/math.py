@@ -14,13 +14,14 @@ from typing import Any
 from ..core.inert_text import literal, undirected
 from ..core.tex import safe_formula
 
-_OPERATOR = re.compile(r"[=+*^<>|\u00b1\u00d7\u00f7\u0370-\u03ff\u2190-\u22ff]|\\[A-Za-z{]|_\{|/\{")
+_OPERATOR = re.compile(r"[=+*^<>|\u00b1\u00d7\u00f7\u0370-\u03ff\u2190-\u22ff]|\\[A-Za-z{,;:!#&%]|_\{|/\{")
 _JOINED = re.compile(r"[/_-]")  # also joins the words of a name or a path
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _COMMAND = re.compile(r"\\(?:text\w*|math[a-z]+|operatorname|mbox)\s*\{[^{}]*\}|\\[A-Za-z]+")
 _PROSE = re.compile(r"[^\W\d_]{2,}[,;:]?\s+[^\W\d_]{2,}|[`\"]")  # two words, or what quotes text and code
 _SYMBOLS = re.compile(
-    r"\(?(?:[A-Za-z][!']*|\d*[A-Za-z]!?)(?:\([A-Za-z0-9, ]{1,8}\))?(?:,\s?[A-Za-z0-9]{1,2}){0,3}\)?|\d+(?:[.,]\d+)*\s?(?:\\?%|!)?"
+    r"[\[(]\s*-?(?:\d+(?:\.\d+)?|[A-Za-z]{1,2})(?:,\s*-?(?:\d+(?:\.\d+)?|[A-Za-z]{1,2}))*\s*[\])]"
+    r"|\(?(?:[A-Za-z][!']*|\d*[A-Za-z]!?)(?:\([A-Za-z0-9, ]{1,8}\))?(?:,\s?[A-Za-z0-9]{1,2}){0,3}\)?|\d+(?:[.,]\d+)*\s?(?:\\?%|!)?"
 )
 _LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
 
@@ -53,8 +54,8 @@ def is_math(content: str) -> bool:
 
 
 def _stands_alone(text: str, at: int, end: int) -> bool:
-    """Whether no word touches the dollar signs: `df$a` and `$HOME/bin` are code."""
-    return not (at and text[at - 1].isalnum()) and not text[end : end + 1].isalnum()
+    """Whether the dollar signs are no part of code or of a price: `df$a`, `^$`, `$5`. `$n$th` is mathematics."""
+    return not (at and (text[at - 1].isalnum() or text[at - 1] == "^")) and not text[end : end + 1].isdigit()
 
 
 def _show(source: str) -> str:

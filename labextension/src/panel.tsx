@@ -27,12 +27,12 @@ export class SidebarPanel extends ReactWidget {
 
   /** On activation, focus what the keys work on: a key that is being entered, the list of models, or the first control of the view. */
   protected onActivateRequest(): void {
-    void this.renderPromise?.then(() => this.target()?.focus());
+    const targets = ['input[type=password]', '[role=treegrid]', ':is(input, button):not(:disabled)'].map(of => `[role=tabpanel] ${of}`);
+    void this.renderPromise?.then(() => this.find([...targets, '[role=tab]'])?.focus());
   }
 
-  private target(): HTMLElement | undefined {
-    const targets = ['input[type=password]', '[role=treegrid]', ':is(input, button):not(:disabled)'].map(of => `[role=tabpanel] ${of}`);
-    return [...targets, '[role=tab]'].map(selector => this.node.querySelector<HTMLElement>(selector)).find(Boolean) ?? undefined;
+  private find(selectors: string[]): HTMLElement | undefined {
+    return selectors.map(selector => this.node.querySelector<HTMLElement>(selector)).find(Boolean) ?? undefined;
   }
 
   /** `/` searches, wherever the focus is in the panel. */
@@ -51,7 +51,9 @@ export class SidebarPanel extends ReactWidget {
   protected onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
     this.node.addEventListener('keydown', this);
-    this.stopRestoring = restoreFocus(this.node, () => this.target());
+    // The list, or the tab: the next button of the page is about something else.
+    const places = ['[role=tabpanel] [role=treegrid]', '[role=tab][aria-selected=true]'];
+    this.stopRestoring = restoreFocus(this.node, () => this.find(places));
   }
 
   protected onBeforeDetach(msg: Message): void {

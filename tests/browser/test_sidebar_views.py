@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import KERNEL_READY, new_page, open_at, settle, write
 
@@ -70,6 +71,7 @@ def test_a_key_is_kept_and_is_nowhere_to_be_found_afterwards(side, lab):
     field.fill(KEY)
     page.keyboard.press("Enter")
     view.get_by_text("from file, sent to api.groq.com").wait_for()
+    expect(page.locator("#fmnb-panel").get_by_role("tab", selected=True)).to_be_focused()  # not the next service's button
     shot(side, "keys")
     side.command("docmanager:save")
     assert KEY not in page.content() and KEY not in "".join(bodies) and KEY not in "".join(page.requests)
