@@ -107,6 +107,8 @@ def test_conversations_prompts_and_schemas_by_name(kinds):
     kinds.ns["Ticket"] = type("Ticket", (), {})
     assert kinds("%%fm -c tr") == {"travel": "conversation"} == kinds("%fm chat tr")
     assert kinds("%%fm --prompts gree")["greeting"] == "saved prompt"
+    kinds.ns["friendly"] = "Answer kindly."
+    assert kinds("%%fm --prompts fri") == {"friendly": "str"}
     assert kinds("%%fm --schema Tick") == {"Ticket": "class"}
 
 

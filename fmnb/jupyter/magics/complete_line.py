@@ -166,7 +166,9 @@ def _chats(*_: object) -> Items:
 
 
 def _prompts(typed: str, words: Sequence[str], shell: Any) -> Items:
-    own = [(name, "prompt") for name, value in own_names(shell).items() if issubclass(type(value), Prompt)]
+    values = own_names(shell).items()
+    own = [(name, "prompt") for name, value in values if issubclass(type(value), Prompt)]
+    own += [(name, "str") for name, value in values if type(value) is str]
     return own + [(p.name, "saved prompt") for p in list_prompts() if p.name]
 
 
