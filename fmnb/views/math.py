@@ -23,6 +23,7 @@ _SYMBOLS = re.compile(
     r"[\[(]\s*-?(?:\d+(?:\.\d+)?|[A-Za-z]{1,2})(?:,\s*-?(?:\d+(?:\.\d+)?|[A-Za-z]{1,2}))*\s*[\])]"
     r"|\(?(?:[A-Za-z][!']*|\d*[A-Za-z]!?)(?:\([A-Za-z0-9, ]{1,8}\))?(?:,\s?[A-Za-z0-9]{1,2}){0,3}\)?|\d+(?:[.,]\d+)*\s?(?:\\?%|!)?"
 )
+_ORDINAL = re.compile(r"\$(?:[A-Za-z]|\d+)\$(?:st|nd|rd|th|s)\b")
 _LINES = 100  # of display math; without a limit thousands of openings would each be followed to the end
 
 
@@ -54,8 +55,10 @@ def is_math(content: str) -> bool:
 
 
 def _stands_alone(text: str, at: int, end: int) -> bool:
-    """Whether the dollar signs are no part of code or of a price: `df$a`, `^$`, `$5`. `$n$th` is mathematics."""
-    return not (at and (text[at - 1].isalnum() or text[at - 1] == "^")) and not text[end : end + 1].isdigit()
+    """Whether the dollar signs are no part of code or of a price: `df$a`, `$a-$b`, `^$`, `$5`. `$n$th` is mathematics."""
+    if at and (text[at - 1].isalnum() or text[at - 1] == "^"):
+        return False
+    return not text[end : end + 1].isalnum() or bool(_ORDINAL.match(text, at))
 
 
 def _show(source: str) -> str:

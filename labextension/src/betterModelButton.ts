@@ -29,7 +29,14 @@ export function addBetterModelButton(tracker: INotebookTracker, kernels: Kernels
         button.className = `fm-button ${CLASS}`;
         button.textContent = offer === 'download' ? trans.__('Download %1…', shortName(model)) : trans.__('Use %1', shortName(model));
         button.title = model;
-        button.addEventListener('click', () => (offer === 'download' ? download(model) : use(model)));
+        button.addEventListener('click', () => {
+          if (offer === 'download') {
+            return download(model);
+          }
+          use(model);
+          button.textContent = trans.__('%1 answers from now on', shortName(model));
+          button.disabled = true;
+        });
         (node.querySelector('[role=note]') ?? node).append(' ', button);
       }
     }

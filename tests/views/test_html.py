@@ -149,6 +149,12 @@ def test_prices_are_not_mathematics():
         "${a}_${b}",
         "s/^$/x$/",
         "^$|^a$",
+        "$a-$b",
+        "$a*$b and $x<$y",
+        "pipe $x|$y",
+        "foreach ($a as $k=>$v)",
+        "$i=0;$i<10;$i++",
+        "$x = 1$y",
     ],
 )
 def test_words_prices_and_code_are_not_mathematics(text):
@@ -158,7 +164,20 @@ def test_words_prices_and_code_are_not_mathematics(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["$x$", "the $n$th item", "$[0, 1]$", "$(-1, 2.5)$", "$a\\,b$", "$\\{1, 2\\}$", "$n-1$", "($O(n \\log n)$)", "$\\text{two words} = 1$", "$$ p < 0.05 $$", "\\( x \\in A \\)", "**$R^2$**:"],
+    [
+        "$x$",
+        "the $n$th item",
+        "$[0, 1]$",
+        "$(-1, 2.5)$",
+        "$a\\,b$",
+        "$\\{1, 2\\}$",
+        "$n-1$",
+        "($O(n \\log n)$)",
+        "$\\text{two words} = 1$",
+        "$$ p < 0.05 $$",
+        "\\( x \\in A \\)",
+        "**$R^2$**:",
+    ],
 )
 def test_mathematics_is_recognized(text):
     assert "<span>" in render(text) and "&#36;" not in render(text)
