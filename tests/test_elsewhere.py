@@ -84,7 +84,7 @@ def test_papermill_s_log_holds_whole_answers_comparisons_and_batches(home):
 
 
 def test_a_question_in_nbconvert_is_an_error_that_names_the_option(home):
-    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%fm log forget --all")
+    path = notebook(home / "a.ipynb", "%load_ext fmnb", "%%fm echo:\nhi", "%fm log forget --all")
     done = run(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", path, home=home)
     assert done.returncode != 0 and "--yes" in done.stderr
 

@@ -55,7 +55,7 @@ def is_math(content: str) -> bool:
 
 
 def _stands_alone(text: str, at: int, end: int) -> bool:
-    """Whether the dollar signs are no part of code or of a price: `df$a`, `$a-$b`, `^$`, `$5`. `$n$th` is mathematics."""
+    """Whether no code or price has the dollar signs, as `df$a`, `$a-$b`, `^$`. `$n$th` is mathematics."""
     if at and (text[at - 1].isalnum() or text[at - 1] == "^"):
         return False
     return not text[end : end + 1].isalnum() or bool(_ORDINAL.match(text, at))

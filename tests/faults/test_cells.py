@@ -127,7 +127,8 @@ def test_a_fault_at_the_cell(lab, server, home, model, kind, requests, kept, bil
 
     assert error.response.text == kept and kept in shown
     assert error.billed is billed
-    assert {False: "not billed", True: "billed for the partial answer", None: "billed: unknown"}[billed] in shown
+    paid = "billed, although the answer is empty" if kind is errors.EmptyAnswerError else "billed for the partial answer"
+    assert {False: "not billed", True: paid, None: "billed: unknown"}[billed] in shown
 
     row = log.search()[0]
     assert (row["finish_reason"], row["text"], row["error"]) == ("error", kept, error.message)
