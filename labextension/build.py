@@ -6,9 +6,7 @@ Node: wheels and source archives carry what is built.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -48,33 +46,7 @@ def build() -> str:
         subprocess.run([npm, "run", "--silent", "build:prod"], cwd=SOURCE, check=True, stdout=subprocess.DEVNULL)
     except subprocess.CalledProcessError as e:
         return f"`{' '.join(map(str, e.cmd))}` failed in {SOURCE}"
-    preload_chunks(BUILT / "static")
     return ""
-
-
-def preload_chunks(static: Path) -> None:
-    """Let the entry script preload the chunks that JupyterLab requests at its start.
-
-    JupyterLab loads the entry first and asks for the chunks only when its own script of 2.5 MB has
-    run; the request for them would add to the start.
-    """
-    (entry,) = static.glob("remoteEntry.*.js")
-    text = entry.read_text("utf-8")
-    table = text[: text.index('"./style"') + 200]
-    ids = set(re.findall(r"\be\((\d+)\)", table))
-    names = sorted(f.name for f in static.glob("*.js") if f.name.split(".")[0] in ids)
-    urls = [f"{name}?v={name.split('.')[1]}" for name in names]
-    entry.write_text(text + _PRELOAD.replace("URLS", json.dumps(urls)), "utf-8")
-
-
-_PRELOAD = """
-;(() => {
-  const entry = document.currentScript?.src;
-  for (const url of entry ? URLS : []) {
-    document.head.append(Object.assign(document.createElement('link'), { rel: 'preload', as: 'script', href: new URL(url, entry).href }));
-  }
-})();
-"""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import dataclasses
 import gzip
 import json
-import re
 import runpy
 import subprocess
 import sys
@@ -63,13 +62,6 @@ def test_what_is_built_and_newer_than_its_source_is_left_alone(monkeypatch, tmp_
 def test_jupyterlab_is_told_where_the_built_files_are():
     (place,) = fmnb._jupyter_labextension_paths()
     assert (Path(fmnb.__file__).parent / place["src"] / "package.json").exists() and place["dest"] == "fmnb"
-
-
-def test_the_entry_preloads_the_chunks_that_jupyterlab_requests_first():
-    static = SOURCE.parent / "fmnb" / "labextension" / "static"
-    (entry,) = static.glob("remoteEntry.*.js")
-    urls = json.loads(re.search(r"entry \? (\[.*?\]) : \[\]", entry.read_text())[1])
-    assert len(urls) == 2 and all((static / url.partition("?")[0]).exists() for url in urls)
 
 
 def test_all_of_it_is_at_most_150_kb_gzipped():

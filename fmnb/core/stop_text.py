@@ -47,7 +47,8 @@ class StopText:
 async def cut_at_stop(stream: AsyncIterator[Event], stops: Sequence[str]) -> AsyncIterator[Event]:
     """The events of an answer without the text from a stop string on.
 
-    The rest of its stream is read for its usage.
+    The rest of its stream is read for its usage. An answer that its user stops lacks what is held
+    back at that time: less than its longest stop string.
     """
     cut = _Cut(stops)
     try:
