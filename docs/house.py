@@ -14,8 +14,6 @@ PACKAGE = ROOT / "fmnb"
 
 # Rooms of the contract that have no files yet.
 PLANNED = {
-    "data": "Indexes over documents, SQL tables, live sources.",
-    "documents": "Readers of files: PDF, Word, HTML, spreadsheets.",
     "guard": "Redaction, policy, moderation, audit.",
     "optimize": "Quantize, compile, plan, improve.",
     "tables": "Verbs over data frames, lazy query plans, guarantees.",
