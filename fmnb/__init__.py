@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .core import errors as errors
     from .core.errors import FmnbError as FmnbError
     from .core.response import Response as Response
+    from .data.index.index import Index as Index
     from .evals.datasets.dataset import Dataset as Dataset
     from .evals.datasets.from_log import import_feedback as import_feedback
     from .evals.evaluate import evaluate as evaluate

@@ -83,6 +83,7 @@ def test_every_option_and_verb_a_page_names_exists(page):
         "--help",
         "--local",
         "--undo",
+        *(flag for v in VERBS.values() for flag in re.findall(r"--[a-z]+", v.usage)),
     }
     lines = [line for line in text.splitlines() if "%fm" in line]
     for flag in re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", "\n".join(lines)):

@@ -87,7 +87,7 @@ def embed(
     """
     rows = _texts(texts)
     target = resolve(model or settings().get("default.embed") or DEFAULT)
-    job = _Job(target, list(dict.fromkeys(rows)), quant, dimensions, cache, label=label_of(texts))
+    job = EmbedJob(target, list(dict.fromkeys(rows)), quant, dimensions, cache, label=label_of(texts))
     shown = [ProgressView()] if sinks is None else sinks
     run = Run(_events(job), shown, runs=[job.stamp.run], stop_events=lambda *_: [job.stamp(Cancelled())], finish=lambda _: job.save())
     try:
@@ -118,7 +118,7 @@ def _texts(given: Any) -> list[str]:
 
 
 @dataclass
-class _Job:
+class EmbedJob:
     """One run: the distinct texts, and their vectors as they arrive."""
 
     target: Target
@@ -167,10 +167,10 @@ class _Job:
         return whole[0] if single else whole
 
 
-async def _events(job: _Job) -> AsyncIterator[Event]:
+async def _events(job: EmbedJob) -> AsyncIterator[Event]:
     """The stamped events of the whole run."""
     stamp, target = job.stamp, job.target
-    stream = _work(job)
+    stream = embed_events(job)
     yield stamp(Started(kind="embed", model=target.name, host=target.host, meta={"asked": target.requested_model, "texts": len(job.texts)}))
     try:
         async for event in stream:
@@ -183,7 +183,7 @@ async def _events(job: _Job) -> AsyncIterator[Event]:
         await aclose(stream)
 
 
-async def _work(job: _Job) -> AsyncIterator[Event]:
+async def embed_events(job: EmbedJob) -> AsyncIterator[Event]:
     backend = job.target.open()
     job.prefix = _prefix(job, backend.info.source if backend.info.local else "")
     if job.cache and log.enabled():
@@ -218,7 +218,7 @@ async def _work(job: _Job) -> AsyncIterator[Event]:
     yield Finished(model=job.target.name, source=source, extra={"texts": len(job.texts), "cached": known, "dimensions": width})
 
 
-async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
+async def _batch(job: EmbedJob, texts: list[str]) -> AsyncIterator[Event]:
     """Embed one batch; one that is too large for the service is split in halves."""
     stream = pipeline.embed(job.target, texts, quant=job.quant, dimensions=job.dimensions, label=job.label)
     try:
@@ -246,7 +246,7 @@ async def _batch(job: _Job, texts: list[str]) -> AsyncIterator[Event]:
             await aclose(stream)
 
 
-def _prefix(job: _Job, file: str) -> bytes:
+def _prefix(job: EmbedJob, file: str) -> bytes:
     """The cache key without the text; for local weights it includes when they changed."""
     stamp = ""
     if file:

@@ -34,6 +34,7 @@ PUBLIC = {
     "Labeler": "fmnb.jupyter.widgets.labeler:Labeler",
     "Comparison": "fmnb.comparison.comparison:Comparison",
     "Model": "fmnb.calls.model:Model",
+    "Index": "fmnb.data.index.index:Index",
     "Chat": "fmnb.chat.chat:Chat",
     "Prompt": "fmnb.prompts.prompt:Prompt",
     "Response": "fmnb.core.response:Response",

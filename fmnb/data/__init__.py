@@ -1,1 +1,4 @@
-"""Data that answers are drawn from: documents, tables, and figures traced back to them."""
+"""Data that answers are drawn from: indexes over documents, SQL tables, figures traced back to them.
+
+- `index`: indexes over documents, searched by words and by meaning
+"""

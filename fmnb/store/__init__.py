@@ -19,5 +19,6 @@ Start here if a run is missing from the log.
 - `processes`: which process owns something, and whether it is alive
 - `jobs`: open batch jobs at services
 - `media`: large images and videos as files
+- `index_file`: the SQLite file of an index over documents
 - `vectors`: cached embeddings
 """

@@ -1,4 +1,6 @@
-"""The SQLite database: the only place where it is opened and migrated.
+"""SQLite databases: the only place where one is opened and migrated.
+
+The log is one; an index over documents is another, each with its own migrations.
 
 WAL mode, so that several kernels can write. Network file systems do not support WAL: there a
 rollback journal is used, with one warning that names `FMNB_STATE`. The file has mode 0600.
@@ -11,7 +13,7 @@ import sqlite3
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,8 +96,8 @@ _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshf
 class Database:
     """A connection shared by the threads of this process, one statement group at a time."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS, noun: str = "log"):
+        self.path, self._migrations, self._noun = path, migrations, noun
         self._lock = threading.RLock()
         self._pid = os.getpid()
         try:
@@ -108,7 +110,7 @@ class Database:
             self._connection.execute("PRAGMA secure_delete=ON")  # deleted answers are overwritten on disk
             self._migrate()
         except (sqlite3.Error, OSError) as e:
-            raise _store_error(path, e) from None
+            raise _store_error(path, e, noun) from None
 
     def _set_journal(self) -> str:
         if not on_network(self.path):
@@ -128,18 +130,18 @@ class Database:
 
     def _migrate(self) -> None:
         have = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if have > len(MIGRATIONS):
+        if have > len(self._migrations):
             raise StoreError(
-                f"The log {self.path} was written by a newer fmnb",
+                f"The {self._noun} {self.path} was written by a newer fmnb",
                 detail=f"version {have}",
-                hint="Upgrade fmnb, or set FMNB_STATE to another folder.",
+                hint="Upgrade fmnb" + (", or set FMNB_STATE to another folder." if self._noun == "log" else "."),
             )
-        for number in range(have, len(MIGRATIONS)):
+        for number in range(have, len(self._migrations)):
             with self.write() as db:
                 # Another kernel may have run this step while this one waited for the lock.
                 if db.execute("PRAGMA user_version").fetchone()[0] > number:
                     continue
-                for statement in _statements(MIGRATIONS[number]):
+                for statement in _statements(self._migrations[number]):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={number + 1}")
 
@@ -154,7 +156,7 @@ class Database:
                 self._connection.execute("COMMIT")
             except sqlite3.Error as e:
                 self._undo()
-                raise _store_error(self.path, e) from None
+                raise _store_error(self.path, e, self._noun) from None
             except BaseException:
                 self._undo()
                 raise
@@ -172,7 +174,7 @@ class Database:
             try:
                 return self._connection.execute(sql, values).fetchall()
             except sqlite3.Error as e:
-                raise _store_error(self.path, e) from None
+                raise _store_error(self.path, e, self._noun) from None
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -185,7 +187,7 @@ class Database:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._connection.execute("PRAGMA journal_mode=MEMORY")
             except sqlite3.Error as e:
-                raise _store_error(self.path, e) from None
+                raise _store_error(self.path, e, self._noun) from None
             try:
                 yield
             finally:
@@ -202,7 +204,7 @@ class Database:
                 self._connection.execute("VACUUM")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except sqlite3.Error as e:
-                raise _store_error(self.path, e) from None
+                raise _store_error(self.path, e, self._noun) from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -220,25 +222,41 @@ def _statements(script: str) -> Iterator[str]:
             part = ""
 
 
-def _store_error(path: Path, e: Exception) -> StoreError:
+def _store_error(path: Path, e: Exception, noun: str = "log") -> StoreError:
     text = str(e)
+    log = noun == "log"
+    again = "`%fm log on`" if log else "run the line again"
     if "full" in text or getattr(e, "errno", 0) == 28:
-        return StoreError(f"The disk that holds {path.parent} is full", detail=text, hint="Free some disk space, then `%fm log on`.")
+        return StoreError(f"The disk that holds {path.parent} is full", detail=text, hint=f"Free some disk space, then {again}.")
     if "disk I/O" in text:  # the error of a quota or a file size limit
         return StoreError(
-            f"The log cannot be written to {path.parent}",
+            f"The {noun} cannot be written to {path.parent}",
             detail=text,
-            hint="Free some disk space, or set FMNB_STATE to another folder; then `%fm log on`.",
+            hint=f"Free some disk space{', or set FMNB_STATE to another folder' if log else ''}; then {again}.",
         )
     if "readonly" in text or "unable to open" in text or isinstance(e, OSError):
         return StoreError(
-            f"{path.parent} cannot be written", detail=text, hint="Set FMNB_HOME to a writable folder, then restart the kernel."
+            f"{path.parent} cannot be written",
+            detail=text,
+            hint="Set FMNB_HOME to a writable folder, then restart the kernel." if log else "Work in a folder that you can write to.",
         )
     if "not a database" in text or "malformed" in text:
         return StoreError(
-            f"The log {path} is damaged", detail=text, hint="Move that file away; fmnb creates a new one. `%fm doctor` has details."
+            f"The {noun} {path} is damaged",
+            detail=text,
+            hint="Move that file away; fmnb creates a new one. `%fm doctor` has details." if log else "Delete that file and index again.",
         )
-    return StoreError(f"The log {path} cannot be used", detail=text, hint="`%fm doctor` has details; `%fm log off` works without a log.")
+    if not log and "locked" in text:
+        return StoreError(
+            f"The {noun} {path} is in use", detail=text, hint="Another kernel is writing to it: wait a moment, then run the line again."
+        )
+    return StoreError(
+        f"The {noun} {path} cannot be used",
+        detail=text,
+        hint="`%fm doctor` has details; `%fm log off` works without a log."
+        if log
+        else "Delete that file and index again if this does not pass.",
+    )
 
 
 def is_disk_full(error: StoreError) -> bool:

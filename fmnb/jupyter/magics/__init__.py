@@ -10,6 +10,7 @@
 - `chat`: ask, retry, continue, fix, explain, chat
 - `models`: use, models, alias, pull, rm, unload
 - `feedback`: vote, leaderboard
+- `index`: index, search
 - `admin`: key, log, tape, budget, trust, doctor
 - `complete`: tab completion: what belongs to fmnb in a cell
 - `completions`: what completion finds

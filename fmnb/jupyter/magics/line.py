@@ -58,6 +58,16 @@ VERBS = {
     "budget": Verb("[DOLLARS | off] [--allow-unknown]", "cap what this kernel may spend", "fmnb.jupyter.magics.admin:budget"),
     "trust": Verb("", "trust this project's fmnb.toml, so that it may add providers", "fmnb.jupyter.magics.admin:trust"),
     "doctor": Verb("", "show what works here, and how to set up the rest", "fmnb.jupyter.magics.admin:doctor"),
+    "index": Verb(
+        "[PATHS --name NAME] [--embedder MODEL] [--column C] [--rebuild | --remove]",
+        "index documents, or bring an index up to date; alone it lists the indexes",
+        "fmnb.jupyter.magics.index:index",
+    ),
+    "search": Verb(
+        'NAME "words" [--path P] [--after DATE] [--before DATE] [--k N]',
+        "find passages in an index; no model is asked",
+        "fmnb.jupyter.magics.index:search",
+    ),
     "help": Verb("[VERB]", "show this list, or one verb", "fmnb.jupyter.magics.line:help"),
 }
 

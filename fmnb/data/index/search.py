@@ -1,0 +1,49 @@
+"""Both rankings of an index, by words and by meaning, fused by reciprocal rank.
+
+Reciprocal rank fusion with k = 60: Cormack, Clarke and Büttcher, SIGIR 2009.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...store.index_file import ALL, Condition, IndexFile
+from .query import full_text_query, words
+from .vector_matrix import VectorMatrix
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+DEPTH = 100  # chunks of each ranking
+_K = 60
+_MANY = 20_000  # chunks from which a query has only its rarest words: its time grows with the matches
+_RAREST = 8
+
+
+def rank(file: IndexFile, matrix: VectorMatrix, question: str, vector: Array | None, condition: Condition = ALL) -> list[tuple[int, float]]:
+    """Ids of chunks and their scores, best first. Without a vector, BM25 alone."""
+    found = words(question)
+    if len(found) > _RAREST and file.count()[0] > _MANY:
+        found = file.rarest(found, _RAREST)
+    by_words = file.match(full_text_query(found), DEPTH, condition)
+    if vector is None:
+        return fuse([by_words])
+    among = file.chunk_ids(condition) if condition.sql else None
+    by_meaning = [i for i, _ in matrix.nearest(file, vector, DEPTH, among)]
+    return fuse([by_words, by_meaning])
+
+
+def fuse(rankings: Sequence[Sequence[int]]) -> list[tuple[int, float]]:
+    """One ranking of several; of equal scores the first ranking's order counts.
+
+    >>> [i for i, _ in fuse([[1, 2, 3], [3, 1]])]
+    [1, 3, 2]
+    """
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for position, i in enumerate(ranking, 1):
+            scores[i] = scores.get(i, 0.0) + 1 / (_K + position)
+    return sorted(scores.items(), key=lambda item: -item[1])

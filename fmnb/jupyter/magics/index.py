@@ -1,0 +1,106 @@
+"""Verbs about indexes over documents: index, search."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+from ...core.errors import UsageError
+from ...core.records import Bytes, Rows
+from ...data.index.index import Index
+from ...data.index.locate import index_names
+from .arguments import words_of
+
+
+def index(rest: str, shell: Any) -> Any:
+    """Make or update an index; without arguments, list the indexes."""
+    words, options = _options(rest, {"--name", "--embedder", "--column"}, {"--rebuild", "--remove"})
+    if not words and not options:
+        return list_indexes()
+    name = options.pop("--name", None)
+    if name is None:
+        names = list(index_names())
+        if words or len(names) != 1:
+            raise UsageError("The index needs a name", detail=rest, hint="`%fm index docs/ --name kb`.")
+        name = names[0]
+    embedder = options.get("--embedder")
+    kb = Index(name, embedder=embedder)
+    if "--remove" in options:
+        print(f"{kb.remove(*words)} removed from {name}.")
+        return None
+    sources = [_source(word, options.get("--column"), shell) for word in words]
+    frames = [s for s in sources if not isinstance(s, str)]
+    if frames and len(sources) > 1:
+        raise UsageError("A frame is indexed by itself", detail=rest, hint="Give files and frames in two lines.")
+    if frames:
+        return kb.add(frames[0], column=options.get("--column"), name=words[0], rebuild="--rebuild" in options)
+    return kb.add(*sources, rebuild="--rebuild" in options)
+
+
+def search(rest: str, shell: Any) -> Any:
+    """Show the passages of an index for some words; no model is asked."""
+    words, options = _options(rest, None, set())
+    if len(words) < 2:
+        raise UsageError(
+            "Which index, and which words?", detail=rest, hint='`%fm search kb "notice period"`; `%fm index` lists the indexes.'
+        )
+    filters: dict[str, Any] = {k[2:]: v for k, v in options.items()}
+    k = filters.pop("k", "8")
+    if not str(k).isdecimal():
+        raise UsageError("--k must be a number", detail=str(k))
+    return Index(words[0]).search(" ".join(words[1:]), int(k), **filters)
+
+
+def list_indexes() -> Rows:
+    """A row for each index: documents, chunks, size, embedder, when it was updated."""
+    rows = []
+    for name, path in index_names().items():
+        with Index(name) as kb:
+            files = kb.files
+            rows.append(
+                {
+                    "index": name,
+                    "documents": len(files),
+                    "chunks": sum(f.chunks for f in files),
+                    "size": Bytes(path.stat().st_size),
+                    "embedder": kb.embedder,
+                    "updated": datetime.datetime.fromtimestamp(max(f.indexed for f in files)) if files else None,
+                    "path": str(path),
+                }
+            )
+    return Rows(rows, note="" if rows else "no index here; `%fm index docs/ --name kb` makes one")
+
+
+def _source(word: str, column: str | None, shell: Any) -> Any:
+    """A frame of the notebook where a column is named, else a path."""
+    if column is None:
+        return word
+    if word not in shell.user_ns:
+        raise UsageError("No such frame in the notebook", detail=word, hint="`--column` is for a data frame by its name.")
+    return shell.user_ns[word]
+
+
+def _options(rest: str, valued: set[str] | None, switches: set[str]) -> tuple[list[str], dict[str, str]]:
+    """Words, and options with their values; with `valued` None every name is one: a column."""
+    words: list[str] = []
+    options: dict[str, str] = {}
+    given: Iterator[str] = iter(words_of(rest))
+    for word in given:
+        if not word.startswith("--"):
+            words.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if name in switches and not equals:
+            options[name] = ""
+            continue
+        if valued is not None and name not in valued:
+            known = ", ".join(sorted({*valued, *switches}))
+            raise UsageError("No such option here", detail=name, hint=f"Options: {known}.")
+        if not equals:
+            found = next(given, None)
+            if found is None:
+                raise UsageError(f"{name} needs a value", detail=rest)
+            value = found
+        options[name] = value
+    return words, options
