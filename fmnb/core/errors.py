@@ -4,6 +4,7 @@
     ├── UsageError                     invalid input: options, names, files
     │   ├── PromptError                a template that cannot be rendered
     │   ├── SchemaError                an invalid schema
+    │   ├── QueryError                 a query that is refused, or that the database rejects
     │   └── NotInteractiveError        a question that nobody can answer
     ├── SettingsError                  an invalid settings file or value
     │   └── LockedError                an administrator's lock forbids it
@@ -173,6 +174,20 @@ class SchemaError(UsageError):
     """An invalid schema."""
 
     kind = "SchemaError"
+
+
+class QueryError(UsageError):
+    """A query that is refused, or that the database rejects; `sql` holds it.
+
+    >>> QueryError("The query was refused", detail="it has 2 statements instead of one", sql="select 1; select 2").sql
+    'select 1; select 2'
+    """
+
+    kind = "QueryError"
+
+    def __init__(self, message: str, *, sql: str = "", **more: Any):
+        super().__init__(message, **more)
+        self.sql = sql
 
 
 class NotInteractiveError(UsageError):

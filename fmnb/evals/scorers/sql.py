@@ -1,6 +1,6 @@
 """Scores SQL: runs the answer's and the target's query with DuckDB and compares the tables.
 
-Queries run in a separate process (`_sql_worker.py`) with a memory limit. The database is locked before
+Queries run in a separate process (`data/sql/_worker.py`) with a memory limit. The database is locked before
 anything of a row runs, including its `setup`: files, network, extensions and settings are out of reach. The
 time limit covers setup, query and reading together; the number of rows is limited, too.
 """
@@ -24,11 +24,12 @@ from typing import Any
 
 from ...core.errors import UsageError
 from ...core.optional import require
+from ...data.sql import _worker
 from .base import Case, Score, Scorer, targets
 from .fences import blocks
 
 SECONDS, ROWS, TEXT, MEMORY = 20.0, 100_000, 64 << 20, 3 << 30
-NO_QUERY = "there is no query"  # the message of `_sql_worker.py`
+NO_QUERY = "there is no query"  # the message of `_worker.py`
 _STARTUP_SECONDS = 30.0  # seconds that the process may take to come up
 _LANGUAGES = {
     "duckdb",
@@ -46,7 +47,7 @@ _QUERY = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:select|with|values|from|table|pivot|unpivot|show|describe|summarize)\b", re.I | re.S
 )
 _ORDER_BY = re.compile(r"\border\s+by\b(?!.*\bselect\b)", re.IGNORECASE | re.DOTALL)
-_WORKER = (Path(__file__).parent / "_sql_worker.py").read_text("utf-8")
+_WORKER = Path(_worker.__file__).read_text("utf-8")
 
 Table = list[tuple[Any, ...]]
 

@@ -164,7 +164,7 @@ def test_an_answer_without_a_query_is_said_to_have_none(by, answer):
 def test_only_queries_are_run(by, statement):
     score = score_case(by, Case(statement, "select 1", {"setup": "create table t as select 1 as a"}))
     assert (score.value, score.explanation) == (0, "not a query: only SELECT (or WITH, VALUES, FROM ...) runs")
-    from fmnb.evals.scorers._sql_worker import answer
+    from fmnb.data.sql._worker import answer
 
     ran = {"database": "", "setup": "create table t as select 1 as a", "query": statement, "rows": 9, "bytes": 99}
     assert "rows" not in answer(duckdb, ran)

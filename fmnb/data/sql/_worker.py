@@ -1,17 +1,20 @@
-"""Runs queries in a separate process with limits.
+"""The lock of a DuckDB connection, and a process that runs queries with limits.
 
-`sql.py` starts it as text; it imports nothing of fmnb. It reads lines of JSON (database, setup, query,
-rows) and writes a line of JSON for each (rows, or an error and its phase).
+The SQL scorer starts this file as text, so it imports nothing of fmnb. It reads lines of JSON (database,
+setup, query, rows) and writes a line of JSON for each (rows, or an error and its phase).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-LOCKDOWN = (  # in this order: the last two block access and further changes
+OPENING = (  # before anything is read: no extension comes from the network
     "SET autoinstall_known_extensions=false",
     "SET autoload_known_extensions=false",
     "SET allow_community_extensions=false",
+)
+LOCK = (  # in this order, once what belongs in the database is there: the last two block access and further changes
     "SET python_enable_replacements=false",
     "SET threads=2",
     "SET memory_limit='1GB'",
@@ -23,15 +26,20 @@ LOCKDOWN = (  # in this order: the last two block access and further changes
 ALLOWED_STATEMENTS = {"SELECT", "MULTI"}  # MULTI is PIVOT, which first reads the columns
 
 
-def connect(duckdb: Any, database: str) -> Any:
-    """Open a database and lock it, before anything of a row runs in it, including its setup."""
+def connect(duckdb: Any, database: str = "") -> Any:
+    """Open a file read-only, or a database in memory; no extension is loaded."""
     c = duckdb.connect(database, read_only=True) if database else duckdb.connect(":memory:")
-    for setting in LOCKDOWN:
-        try:
-            c.execute(setting)
-        except duckdb.CatalogException:  # an older DuckDB does not know it
-            continue
+    change(duckdb, c, OPENING)
     return c
+
+
+def change(duckdb: Any, connection: Any, settings: Iterable[str]) -> None:
+    """Run these settings in their order; an older DuckDB does not know some of them."""
+    for setting in settings:
+        try:
+            connection.execute(setting)
+        except duckdb.CatalogException:
+            continue
 
 
 def answer(duckdb: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +47,7 @@ def answer(duckdb: Any, request: dict[str, Any]) -> dict[str, Any]:
     c, phase = None, "database"
     try:
         c = connect(duckdb, request["database"])
+        change(duckdb, c, LOCK)
         if request["setup"]:
             phase = "setup"
             c.execute(request["setup"])

@@ -1,0 +1,15 @@
+"""Tables and databases, asked with SQL.
+
+A query is one SELECT over the named tables. It is checked before it runs, and the database is
+locked before anything runs in it.
+
+- `tables`: `fm.Tables`
+- `engine`: what answers queries, as a protocol
+- `duckdb_engine`: frames and files in a locked DuckDB, or a DuckDB file
+- `frames`: frames of every kind in and out of DuckDB
+- `files`: files as tables
+- `gate`: refuses what is not one SELECT over the named tables
+- `duckdb_tree`: DuckDB's own reading of a query, checked
+- `functions`: which functions a query may call
+- `watch`: time and memory limits of a query
+"""

@@ -1,0 +1,171 @@
+"""DuckDB: frames and files in a locked database in memory, or a database file opened read-only.
+
+The order matters: no extension is loaded, the named tables come in, then the connection is locked,
+and only then does a query run.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import FmnbError, QueryError, UsageError
+from ...core.optional import require
+from . import _worker, duckdb_tree, files, gate
+from .engine import Column, Result
+from .files import quoted
+from .frames import Frame, default_kind, fetch
+from .watch import Limits, watched
+
+_WHY = "to ask tables with SQL"
+
+
+def memory_engine(tables: Mapping[str, Frame | Path]) -> tuple[DuckDBEngine, list[str]]:
+    """These frames and files in a locked database in memory, and notes. Raises UsageError."""
+    duckdb = require("duckdb", "sql", _WHY)
+    connection = _worker.connect(duckdb)
+    notes: list[str] = []
+    paths: list[str] = []
+    kinds = [t.kind for t in tables.values() if isinstance(t, Frame)]
+    try:
+        for name, table in tables.items():
+            if isinstance(table, Frame):
+                _register(duckdb, connection, name, table)
+            else:
+                path, said = files.load(duckdb, connection, name, table)
+                paths += [path] if path else []
+                notes += said
+        if paths:  # the only files that queries can reach
+            allowed = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
+            connection.execute(f"SET allowed_paths=[{allowed}]")
+        _worker.change(duckdb, connection, _worker.LOCK)
+        return DuckDBEngine(duckdb, connection, list(tables), kinds[0] if kinds else default_kind()), notes
+    except BaseException:
+        connection.close()
+        raise
+
+
+def file_engine(path: Path, tables: Sequence[str]) -> DuckDBEngine:
+    """A DuckDB file, opened read-only and locked; only these tables can be read. Raises UsageError."""
+    duckdb = require("duckdb", "sql", _WHY)
+    try:
+        connection = _worker.connect(duckdb, str(path))
+    except duckdb.Error as e:
+        raise UsageError("The database cannot be opened", detail=f"{path.name}: {str(e).splitlines()[0][:200]}") from None
+    try:
+        _worker.change(duckdb, connection, _worker.LOCK)
+        return DuckDBEngine(duckdb, connection, tables, default_kind())
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _register(duckdb: Any, connection: Any, name: str, frame: Frame) -> None:
+    try:
+        connection.register(name, frame.value)
+        connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0")
+    except (duckdb.Error, NotImplementedError) as e:
+        raise UsageError("The table cannot be read by DuckDB", detail=f"{name}: {str(e).splitlines()[0][:200]}") from None
+
+
+class DuckDBEngine:
+    """A locked connection of DuckDB, for one query at a time."""
+
+    dialect = "duckdb"
+    language = "DuckDB"
+
+    def __init__(self, duckdb: Any, connection: Any, tables: Sequence[str], kind: str):
+        self.tables = tuple(tables)
+        self.kind = kind
+        self._duckdb, self._connection = duckdb, connection
+        self._turn = threading.RLock()
+        self._functions = duckdb_tree.own_functions(connection)
+        self.columns = {t: self._columns(t) for t in self.tables}
+
+    def run(self, query: str, limits: Limits) -> Result:
+        """Check and run a query. Raises QueryError."""
+        start = time.perf_counter()
+        query = query.strip().rstrip(";").rstrip()
+        gate.check(query, self.tables, self.dialect)
+        with self._turn:
+            self._open()
+            try:
+                duckdb_tree.check(self._connection, query, self.tables, self._functions)
+            except self._duckdb.Error as e:
+                raise self._failure(e, query, "") from None
+            with watched(self._connection.interrupt, limits) as stopped:
+                try:
+                    self._connection.execute(f"EXPLAIN SELECT * FROM (\n{query}\n)")
+                    frame, rows, truncated = fetch(self._connection, query, self.kind, limits.rows)
+                except (self._duckdb.Error, RuntimeError, MemoryError, OverflowError) as e:
+                    if not stopped.reason and "interrupted" in str(e).lower():  # by the user: DuckDB turns that into an error
+                        raise KeyboardInterrupt from None
+                    raise self._failure(e, query, stopped.reason) from None
+                except FmnbError:
+                    raise
+                except Exception as e:  # Arrow wraps an interrupt in an error of its own
+                    if stopped.reason:
+                        raise self._failure(e, query, stopped.reason) from None
+                    raise
+        return Result(frame, self.kind, rows, truncated, time.perf_counter() - start, query)
+
+    def count(self, table: str, limits: Limits) -> int | None:
+        """The number of rows of a table; None if it takes too long."""
+        found = self._rows(f"SELECT count(*) FROM {self.quote(table)}", limits)
+        return int(found[0][0]) if found else None
+
+    def sample(self, table: str, rows: int | None, size: int, limits: Limits) -> list[tuple[Any, ...]]:
+        """Up to `size` rows, evenly spread."""
+        source = self.quote(table)
+        if rows is None or rows <= size:
+            return self._rows(f"SELECT * FROM {source} LIMIT {size}", limits)
+        every = -(-rows // size)
+        spread = f"SELECT *, row_number() OVER () AS fmnb_row FROM {source}"
+        picked = f"SELECT * EXCLUDE (fmnb_row) FROM ({spread}) WHERE fmnb_row % {every} = 1 LIMIT {size}"
+        return self._rows(picked, limits) or self._rows(f"SELECT * FROM {source} LIMIT {size}", limits)
+
+    def quote(self, name: str) -> str:
+        """A name as an identifier; "schema.table" has two."""
+        return ".".join(map(quoted, name.split("."))) if name in self.tables and "." in name else quoted(name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> None:
+        if self._connection is None:
+            raise UsageError("These tables are closed", hint="Make new ones with fm.Tables.")
+
+    def _columns(self, table: str) -> tuple[Column, ...]:
+        try:
+            result = self._connection.execute(f"SELECT * FROM {self.quote(table)} LIMIT 0")
+        except self._duckdb.Error:
+            names = self._rows("SELECT table_name FROM information_schema.tables ORDER BY 1", Limits())
+            hint = f"Its tables are {', '.join(n for (n,) in names[:20])}." if names else ""
+            raise UsageError("The database has no such table", detail=table, hint=hint) from None
+        return tuple(Column(str(d[0]), str(d[1])) for d in result.description)
+
+    def _rows(self, query: str, limits: Limits) -> list[tuple[Any, ...]]:
+        """The rows of a query of ours; none if it takes too long."""
+        with self._turn:
+            self._open()
+            with watched(self._connection.interrupt, limits):
+                try:
+                    return list(self._connection.execute(query).fetchall())
+                except self._duckdb.Error:
+                    return []
+
+    def _failure(self, error: BaseException, query: str, reason: str) -> QueryError:
+        """The error for the user and for the model that repairs the query."""
+        if reason:
+            hint = "Ask for less: filter rows, or aggregate them. A longer time is `seconds=`." if "still running" in reason else ""
+            return QueryError("The query was stopped", detail=reason, hint=hint, sql=query)
+        text = " ".join(
+            line.strip() for line in str(error).split("\n\nLINE ")[0].splitlines() if not line.startswith("Did you mean")
+        ).strip()
+        return QueryError("DuckDB rejects the query", detail=text[:400] or type(error).__name__, sql=query)
