@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import FmnbError, QueryError, UsageError
+from ...core.errors import QueryError, UsageError
 from ...core.optional import require
 from . import _worker, duckdb_tree, files, gate
-from .engine import Column, Result
+from .engine import Column, Result, stopped
 from .files import quoted
 from .frames import Frame, default_kind, fetch
-from .watch import Limits, watched
+from .watch import Limits, Stopped, run_watched
 
 _WHY = "to ask tables with SQL"
 
@@ -95,21 +95,15 @@ class DuckDBEngine:
             try:
                 duckdb_tree.check(self._connection, query, self.tables, self._functions)
             except self._duckdb.Error as e:
-                raise self._failure(e, query, "") from None
-            with watched(self._connection.interrupt, limits) as stopped:
-                try:
-                    self._connection.execute(f"EXPLAIN SELECT * FROM (\n{query}\n)")
-                    frame, rows, truncated = fetch(self._connection, query, self.kind, limits.rows)
-                except (self._duckdb.Error, RuntimeError, MemoryError, OverflowError) as e:
-                    if not stopped.reason and "interrupted" in str(e).lower():  # by the user: DuckDB turns that into an error
-                        raise KeyboardInterrupt from None
-                    raise self._failure(e, query, stopped.reason) from None
-                except FmnbError:
-                    raise
-                except Exception as e:  # Arrow wraps an interrupt in an error of its own
-                    if stopped.reason:
-                        raise self._failure(e, query, stopped.reason) from None
-                    raise
+                raise self._failure(e, query) from None
+            try:
+                frame, rows, truncated = run_watched(
+                    lambda: self._explained_and_run(query, limits.rows), self._connection.interrupt, limits
+                )
+            except Stopped as e:
+                raise stopped(str(e), query) from None
+            except (self._duckdb.Error, MemoryError, OverflowError) as e:
+                raise self._failure(e, query) from None
         return Result(frame, self.kind, rows, truncated, time.perf_counter() - start, query)
 
     def count(self, table: str, limits: Limits) -> int | None:
@@ -154,18 +148,19 @@ class DuckDBEngine:
         """The rows of a query of ours; none if it takes too long."""
         with self._turn:
             self._open()
-            with watched(self._connection.interrupt, limits):
-                try:
-                    return list(self._connection.execute(query).fetchall())
-                except self._duckdb.Error:
-                    return []
+            connection = self._connection
+            try:
+                return run_watched(lambda: list(connection.execute(query).fetchall()), connection.interrupt, limits)
+            except (Stopped, self._duckdb.Error):
+                return []
 
-    def _failure(self, error: BaseException, query: str, reason: str) -> QueryError:
+    def _explained_and_run(self, query: str, limit: int) -> tuple[Any, int, bool]:
+        """The frame of a query, which is planned first, so that a wrong name is found before anything runs."""
+        self._connection.execute(f"EXPLAIN SELECT * FROM (\n{query}\n)")
+        return fetch(self._connection, query, self.kind, limit)
+
+    def _failure(self, error: BaseException, query: str) -> QueryError:
         """The error for the user and for the model that repairs the query."""
-        if reason:
-            hint = "Ask for less: filter rows, or aggregate them. A longer time is `seconds=`." if "still running" in reason else ""
-            return QueryError("The query was stopped", detail=reason, hint=hint, sql=query)
-        text = " ".join(
-            line.strip() for line in str(error).split("\n\nLINE ")[0].splitlines() if not line.startswith("Did you mean")
-        ).strip()
+        lines = str(error).split("\n\nLINE ")[0].splitlines()
+        text = " ".join(line.strip() for line in lines if not line.startswith("Did you mean")).strip()
         return QueryError("DuckDB rejects the query", detail=text[:400] or type(error).__name__, sql=query)

@@ -35,7 +35,7 @@ def check(connection: Any, query: str, tables: Iterable[str], functions: frozens
 
 
 def own_functions(connection: Any) -> frozenset[str]:
-    """The names of the functions and operators that come with DuckDB, without those for tables and settings."""
+    """The functions and operators that come with DuckDB, without those for tables and settings."""
     kinds = "('scalar', 'aggregate', 'window', 'macro')"
     rows = connection.execute(
         f"SELECT DISTINCT function_name FROM duckdb_functions() WHERE internal AND function_type IN {kinds}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ...core.errors import QueryError
 from .watch import Limits
 
 
@@ -59,3 +60,9 @@ class Engine(Protocol):
     def close(self) -> None:
         """Close the connection."""
         ...
+
+
+def stopped(reason: str, query: str) -> QueryError:
+    """The error for a query that exceeded a limit."""
+    hint = "Ask for less: filter rows, or aggregate them. A longer time is `seconds=`." if "still running" in reason else ""
+    return QueryError("The query was stopped", detail=reason, hint=hint, sql=query)

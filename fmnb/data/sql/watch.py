@@ -1,19 +1,21 @@
 """Stops a query that runs too long or takes too much memory, so that the kernel lives.
 
-The query runs in the caller's thread; another thread interrupts it. DuckDB has a memory limit of its
-own, which does not cover results: the growth of the process is watched as well.
+The query runs in a thread of its own, while the caller's thread watches it and hears interrupts. DuckDB
+has a memory limit of its own, which does not cover results: the growth of the process is watched, too.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ...core.event_loop import start_thread
+
+T = TypeVar("T")
 
 _EVERY = 0.05  # seconds between looks
 
@@ -27,34 +29,47 @@ class Limits:
     memory: int = 1 << 30
 
 
-@dataclass
-class Stopped:
-    """Why a query was interrupted; "" if it was not."""
-
-    reason: str = ""
+class Stopped(Exception):
+    """A query exceeded a limit; the message has the reason."""
 
 
-@contextmanager
-def watched(interrupt: Callable[[], object], limits: Limits) -> Iterator[Stopped]:
-    """Interrupt what runs inside when it exceeds a limit; the reason is in the yielded object."""
-    stopped, done = Stopped(), threading.Event()
+def run_watched(work: Callable[[], T], interrupt: Callable[[], object], limits: Limits) -> T:
+    """The result of `work`, which is interrupted when it exceeds a limit or the user stops it.
+
+    Raises Stopped for a limit, KeyboardInterrupt for the user, and whatever `work` raises.
+
+    >>> run_watched(lambda: 1, lambda: None, Limits())
+    1
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def body() -> None:
+        try:
+            results.append(work())
+        except BaseException as e:
+            errors.append(e)
+        finally:
+            done.set()
+
     deadline, before = time.monotonic() + limits.seconds, resident()
-
-    def watch() -> None:
-        while not done.wait(_EVERY):
-            if time.monotonic() >= deadline:
-                stopped.reason = stopped.reason or f"it was still running after {limits.seconds:g} s"
-            elif resident() - before > 2 * limits.memory:
-                stopped.reason = stopped.reason or f"it took more than {2 * limits.memory / 1e9:.1f} GB of memory"
-            if stopped.reason:
-                interrupt()  # again and again: the first may come before the query has begun
-
-    watcher = start_thread("fmnb-query", watch)
+    start_thread("fmnb-query", body)
+    reason = ""
     try:
-        yield stopped
-    finally:
-        done.set()
-        watcher.join()  # so that no interrupt meets the next query
+        while not done.wait(_EVERY) and not reason:
+            if time.monotonic() >= deadline:
+                reason = f"it was still running after {limits.seconds:g} s"
+            elif resident() - before > 2 * limits.memory:
+                reason = f"it took more than {2 * limits.memory / 1e9:.1f} GB of memory"
+    finally:  # also for a KeyboardInterrupt, which is raised here
+        while not done.wait(_EVERY):
+            interrupt()  # again and again: the first may come before the query has begun
+    if reason:
+        raise Stopped(reason)
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def resident() -> int:
