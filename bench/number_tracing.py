@@ -1,0 +1,214 @@
+"""How well figures are traced: free statements, generated ones, random wrong figures, passages, answers of a model.
+
+    python bench/number_tracing.py [--failures tuning|generated|answers] [--draws 3] [--json]
+
+Statements are hand-written (`number_tracing_held_out.txt`, `number_tracing_tuning.txt`) or generated
+over a table of 10,000 rows (`number_tracing_generated.py`). `--failures` never lists the held-out ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from bench.number_tracing_tables import held_out, tuning  # noqa: E402
+from fmnb.data.numbers.matching import matches  # noqa: E402
+from fmnb.data.numbers.parse import figures  # noqa: E402
+from fmnb.data.numbers.report import Figure  # noqa: E402
+from fmnb.data.numbers.tracer import Tracer  # noqa: E402
+
+_MARK = re.compile(r"\[\[(!?)(.*?)\]\]")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement over a table (or passages); each label is a place and whether the figure there is right."""
+
+    source: str
+    text: str
+    labels: tuple[tuple[int, int, bool], ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One labeled figure and what the tracer said of it."""
+
+    statement: Statement
+    start: int
+    end: int
+    right: bool
+    figure: Figure | None
+
+    @property
+    def traced(self) -> bool:
+        """Whether it was traced."""
+        return self.figure is not None and self.figure.traced
+
+    @property
+    def amber(self) -> bool:
+        """Whether another value was named beside it."""
+        return self.figure is not None and self.figure.state == "differs"
+
+
+def parse_statement(source: str, line: str) -> Statement:
+    """A line with `[[figure]]` and `[[!figure]]` as text and labels."""
+    text, labels, end = "", [], 0
+    for m in _MARK.finditer(line):
+        text += line[end : m.start()]
+        labels.append((len(text), len(text) + len(m[2]), not m[1]))
+        text += m[2]
+        end = m.end()
+    return Statement(source, text + line[end:], tuple(labels))
+
+
+def read_statements(path: Path) -> list[Statement]:
+    """The statements of a file."""
+    found, source = [], ""
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("@"):
+            source = line[1:]
+        elif line and not line.startswith("#"):
+            found.append(parse_statement(source, line.replace("\\n", "\n")))
+    return found
+
+
+def outcomes(statements: list[Statement], tracers: dict[str, Tracer]) -> list[Outcome]:
+    """What the tracer says of each labeled figure."""
+    found = []
+    for statement in statements:
+        report = tracers[statement.source].check(statement.text)
+        for start, end, right in statement.labels:
+            figure = next((f for f in report.figures if f.span[0] < end and start < f.span[1]), None)
+            found.append(Outcome(statement, start, end, right, figure))
+    return found
+
+
+def summary(found: list[Outcome]) -> dict[str, Any]:
+    """The shares that the goals are about."""
+    right, wrong = [o for o in found if o.right], [o for o in found if not o.right]
+    traced, amber = [o for o in found if o.traced], [o for o in found if o.amber]
+    share = lambda part, whole: round(100 * part / whole, 1) if whole else None  # noqa: E731
+    return {
+        "right figures": len(right),
+        "traced of right, %": share(sum(o.traced for o in right), len(right)),
+        "wrong figures": len(wrong),
+        "traced of wrong": sum(o.traced for o in wrong),
+        "traced": len(traced),
+        "right of traced, %": share(sum(o.right for o in traced), len(traced)),
+        "amber": len(amber),
+        "wrong of amber, %": share(sum(not o.right for o in amber), len(amber)),
+    }
+
+
+def altered(statements: list[Statement], tracers: dict[str, Tracer], draws: int, seed: int = 3) -> list[Outcome]:
+    """Each right figure replaced by a random one within half to one and a half of it, written alike."""
+    rng = random.Random(seed)
+    found = []
+    for statement in statements:
+        for start, end, right in statement.labels if right_only(statement) else ():
+            written = statement.text[start:end]
+            for _ in range(draws):
+                other = _random_figure(written, rng)
+                if other is None:
+                    continue
+                text = statement.text[:start] + other + statement.text[end:]
+                changed = Statement(statement.source, text, ((start, start + len(other), False),))
+                found += outcomes([changed], {statement.source: tracers[statement.source]})
+    return found
+
+
+def right_only(statement: Statement) -> bool:
+    """Whether all labels of a statement are right."""
+    return all(right for *_, right in statement.labels)
+
+
+def _random_figure(written: str, rng: random.Random) -> str | None:
+    digits = [i for i, c in enumerate(written) if c.isdigit()]
+    parsed = figures(written + " ")
+    if not digits or len(parsed) != 1 or parsed[0].kind == "date":
+        return None
+    core = written[digits[0] : digits[-1] + 1]
+    value = float(core.replace(",", ""))
+    places = len(core.partition(".")[2])
+    for _ in range(20):
+        drawn = f"{rng.uniform(0.5, 1.5) * value:,.{places}f}"
+        drawn = drawn if "," in core else drawn.replace(",", "")
+        other = written[: digits[0]] + drawn + written[digits[-1] + 1 :]
+        reparsed = figures(other + " ")
+        if len(reparsed) == 1 and not matches(parsed[0], reparsed[0].value) and not matches(reparsed[0], parsed[0].value):
+            return other
+    return None
+
+
+def failures(found: list[Outcome]) -> Iterator[str]:
+    """Right figures that were not traced, wrong ones that were, and amber ones that are right."""
+    for o in found:
+        what = "missed" if o.right and not o.traced else "WRONG TRACED" if not o.right and o.traced else ""
+        if o.amber and o.right:
+            what += " AMBER"
+        if what:
+            text = o.statement.text
+            marked = text[: o.start] + "[[" + text[o.start : o.end] + "]]" + text[o.end :]
+            state = f"{o.figure.state}: {o.figure.explanation}" if o.figure else "no figure"
+            yield f"{what} | {o.statement.source} | {marked} | {state}"
+
+
+def tracers(tables: dict[str, Any]) -> dict[str, Tracer]:
+    """One tracer a table."""
+    return {name: Tracer({name: table}) for name, table in tables.items()}
+
+
+def milliseconds(statements: list[Statement], by_source: dict[str, Tracer]) -> list[float]:
+    """CPU time of each statement."""
+    found = []
+    for statement in statements:
+        began = time.process_time()
+        by_source[statement.source].check(statement.text)
+        found.append((time.process_time() - began) * 1e3)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--failures", choices=["tuning"], default=None)
+    parser.add_argument("--draws", type=int, default=3)
+    options = parser.parse_args()
+    sets = {
+        "tuning": (read_statements(HERE / "number_tracing_tuning.txt"), tracers(tuning())),
+        "held out": (read_statements(HERE / "number_tracing_held_out.txt"), tracers(held_out())),
+    }
+    for name, (statements, by_source) in sets.items():
+        found = outcomes(statements, by_source)
+        if options.failures == name:
+            print("\n".join(failures(found)))
+        times = sorted(milliseconds(statements, by_source))
+        random_ones = altered(statements, by_source, options.draws)
+        print(
+            json.dumps(
+                {
+                    "set": name,
+                    "statements": len(statements),
+                    **summary(found),
+                    "random figures": len(random_ones),
+                    "random traced, %": round(100 * sum(o.traced for o in random_ones) / max(1, len(random_ones)), 2),
+                    "ms median": round(statistics.median(times), 2),
+                    "ms p95": round(times[int(0.95 * len(times))], 2),
+                }
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Figures in the passages that were sent: the same value beside the same words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .matching import matches
+from .parse import figures
+from .sentences import split
+from .units import UNITS
+from .words import stem, words
+from .written import Written
+
+MOST_TEXT = 400_000  # characters of all passages that are read
+_LEAST = 2.0  # weight of shared words from which a figure counts as the same one
+_FIELD = re.compile(r"\s(?=:[A-Z][\w ]{2,40}:)|\s[-*•]\s(?=\S)|\s\|\s")
+_COMMON = frozenset(
+    (
+        "the a an of in on it is are be by for to and or not as at that this with from was were has have had its their which can may will also "
+        "than then when if but so do does about over under more less each all any such into there only up out just"
+    ).split()
+)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """The words near a figure: left, right, and the nearest that say something."""
+
+    left: frozenset[str]
+    right: frozenset[str]
+    key: str
+    left_key: str
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A figure in a passage, with its sentence."""
+
+    passage: int
+    start: int
+    figure: Written
+    sentence: str
+    stems: frozenset[str]
+    around: _Around
+
+    def quote(self) -> str:
+        """The figure with forty characters on either side."""
+        low, high = max(0, self.figure.start - 40), min(len(self.sentence), self.figure.end + 40)
+        before, after = "…" if low else "", "…" if high < len(self.sentence) else ""
+        return before + self.sentence[low:high].strip() + after
+
+
+@dataclass(frozen=True)
+class Found:
+    """What passages say about a figure: where the same value stands, and whether another fits better."""
+
+    same: Occurrence | None
+    best: Occurrence | None
+    looked_at: int
+    traced: bool
+
+
+class Passages:
+    """The figures of all passages, with the words around them."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.occurrences: list[Occurrence] = []
+        frequency: dict[str, int] = {}
+        self.sentences = 0
+        left = MOST_TEXT
+        self.complete = sum(map(len, texts)) <= MOST_TEXT
+        kept = []
+        for number, text in enumerate(texts):
+            text, left = text[:left], max(0, left - len(text))
+            kept.append({w.stem for w in words(text)})
+            for start, sentence in split(text):
+                for offset, part in _parts(sentence):
+                    stems = {w.stem for w in words(part)}
+                    self.sentences += 1
+                    for word in stems:
+                        frequency[word] = frequency.get(word, 0) + 1
+                    plain = frozenset(s for s in stems if not s[0].isdigit())
+                    for figure in figures(part):
+                        self.occurrences.append(Occurrence(number, start + offset, figure, part, plain, _around(figure, part)))
+        self.frequency = frequency
+        self.vocabularies = kept
+        spread: dict[str, int] = {}
+        for vocabulary in kept:
+            for word in vocabulary:
+                spread[word] = spread.get(word, 0) + 1
+        self.topic = {w: math.log((len(texts) + 1) / (n + 0.5)) for w, n in spread.items() if w not in _COMMON}
+
+    def weight(self, word: str) -> float:
+        """How much a word says: rare ones more."""
+        return 0.05 if word in _COMMON else math.log((self.sentences + 1) / (self.frequency.get(word, 0) + 0.5))
+
+    def find(self, figure: Written, text: str) -> Found:
+        """Where the passages state a figure.
+
+        Args:
+            figure: A figure of an answer.
+            text: Its sentence.
+
+        Returns:
+            The same value in the most similar context, and the best context with any value.
+        """
+        stems = {w.stem for w in words(text) if not w.stem[0].isdigit()}
+        around = _around(figure, text)
+        topics = [sum(self.topic.get(w, 0) for w in stems & v) for v in self.vocabularies]
+        best: tuple[float, Occurrence | None] = (0.0, None)
+        same: tuple[float, Occurrence | None, float] = (0.0, None, 0.0)
+        best_local, looked_at = 0.0, 0
+        for occurrence in self.occurrences:
+            if _sort(occurrence.figure) != _sort(figure) or not _same_unit(figure, occurrence.figure):
+                continue
+            looked_at += 1
+            local = self._local(around, occurrence.around)
+            score = local + sum(self.weight(w) for w in stems & occurrence.stems) + 0.8 * topics[occurrence.passage]
+            if score > best[0]:
+                best, best_local = (score, occurrence), local
+            if score > same[0] and _same_value(figure, occurrence.figure):
+                same = (score, occurrence, local)
+        traced = same[1] is not None and same[0] >= _LEAST and (same[0] >= 0.8 * best[0] or same[2] >= best_local)
+        return Found(same[1], best[1] if best[0] >= _LEAST else None, looked_at, traced)
+
+    def _local(self, one: _Around, other: _Around) -> float:
+        both, others = one.left | one.right, other.left | other.right
+        score = 1.5 * sum(self.weight(w) for w in both & others)
+        score += 0.8 * sum(self.weight(w) for w in (*(one.right & other.right), *(one.left & other.left)))
+        if one.key and one.key == other.key:
+            score += 2.5 * self.weight(one.key)
+        elif one.key and one.key in others:
+            score += 0.8 * self.weight(one.key)
+        elif one.key and other.key:
+            score -= 0.5 * self.weight(one.key)
+        if one.left_key and one.left_key == other.left_key and one.left_key != one.key:
+            score += 2.0 * self.weight(one.left_key)
+        return score
+
+
+def _parts(sentence: str) -> list[tuple[int, str]]:
+    cuts = [0, *(m.end() for m in _FIELD.finditer(sentence)), len(sentence)]
+    return [(a, sentence[a:b]) for a, b in zip(cuts, cuts[1:], strict=False) if sentence[a:b].strip()]
+
+
+def _around(figure: Written, text: str, reach: int = 4) -> _Around:
+    tokens = [w for w in words(text) if not w.stem[0].isdigit()]
+    left = [w.stem for w in tokens if w.end <= figure.start][-reach:]
+    right = [w.stem for w in tokens if w.start >= figure.end][:reach]
+    key = next((w for w in right[:2] if w not in _COMMON), "")
+    before = re.search(r"([\w'-]+)\s?(:|=)?\s?[$€£(]?$", text[max(0, figure.start - 40) : figure.start])
+    left_key = stem(before.group(1)) if before and not before.group(1)[0].isdigit() else ""
+    left_key = "" if left_key in _COMMON else left_key
+    if before and before.group(2):
+        key = left_key
+    elif re.match(r"\s?[,.;)]", text[figure.end : figure.end + 2]):
+        key = left_key or key
+    return _Around(frozenset(left), frozenset(right), key, left_key)
+
+
+def _sort(figure: Written) -> str:
+    return figure.when.grain if figure.when else figure.kind
+
+
+def _same_unit(one: Written, other: Written) -> bool:
+    if one.unit and other.unit and one.unit != other.unit:
+        return one.unit in UNITS and other.unit in UNITS and UNITS[one.unit] == UNITS[other.unit]
+    if bool(one.unit) != bool(other.unit):
+        return not (one.unit or other.unit or "").isupper()  # a currency is never left out
+    return True
+
+
+def _same_value(figure: Written, other: Written) -> bool:
+    if figure.when or other.when:
+        return figure.when == other.when
+    return figure.low <= other.value <= figure.high or bool(figure.bound and not other.bound and matches(figure, other.value))

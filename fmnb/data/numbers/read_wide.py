@@ -1,0 +1,39 @@
+"""Readings where no column is named: every column of amounts, which counts only where chance is small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .ask import Ask
+from .reading import Reading
+from .read_aggregates import WORDS
+
+WIDE_TIER = 2
+MOST_COLUMNS = 24
+
+
+def read_wide(ask: Ask) -> Iterator[Reading]:
+    """The named aggregates, or the cell, of each column under each set of conditions."""
+    if ask.columns and not ask.guessed:
+        return
+    known = {m.column.name for m in ask.columns}
+    columns = [c for c in ask.table.columns.values() if c.measured and c.name not in known][:MOST_COLUMNS]
+    for filter_set in ask.filters.sets[:6]:
+        if not filter_set.conditions and not ask.named:
+            continue
+        rows = int(ask.table.mask(filter_set.conditions).sum())
+        if not rows:
+            continue
+        for column in columns:
+            for operation in [*ask.named[:2], "value"] if ask.named else ["value", "mean", "sum"]:
+                value = ask.table.aggregate(operation, column.name, filter_set.conditions)
+                what = column.name if operation == "value" else f"{WORDS.get(operation, operation)} of {column.name}"
+                yield Reading(
+                    WIDE_TIER + filter_set.tier,
+                    operation,
+                    f"{what} (column not named)",
+                    value,
+                    column.name,
+                    filter_set.conditions,
+                    rows,
+                )

@@ -1,0 +1,186 @@
+"""Reads an answer sentence by sentence and traces its figures to tables and passages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .ask import Ask, ask
+from .condition import Condition
+from .language import is_english
+from .linked import Linked, link
+from .no_claims import no_claim
+from .parse import figures
+from .passages import Passages
+from .read_earlier import Said, read_earlier
+from .read_ranks import top_of
+from .reading import Reading
+from .readings import readings
+from .report import Figure, NumberReport
+from .sentences import Sentence, sentences
+from .table import Table
+from .verdict import choose, in_passage, not_traced, record, traced, unit_note
+from .written import Written
+
+MOST_FIGURES = 200
+MOST_TEXT = 50_000
+
+
+@dataclass
+class _Context:
+    """What earlier sentences of the answer were about, for each table."""
+
+    conditions: dict[str, list[Condition]] = field(default_factory=dict)
+    topics: dict[str, list[str]] = field(default_factory=dict)
+    said: list[Said] = field(default_factory=list)
+
+
+class Tracer:
+    """Tables and passages that many answers can be checked against."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, object] | None = None,
+        passages: Sequence[str] = (),
+        units: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self.tables = [Table(name, table, units, aliases) for name, table in (tables or {}).items()]
+        self.passages = Passages(passages) if passages else None
+
+    def check(self, text: str) -> NumberReport:
+        """The figures of a text with their sources."""
+        notes = []
+        if len(text) > MOST_TEXT:
+            notes.append(f"not searched: the text after {MOST_TEXT:,} characters")
+            text = text[:MOST_TEXT]
+        if not is_english(text):
+            return NumberReport((), (*notes, "not searched: only English is read"))
+        if self.passages and not self.passages.complete:
+            notes.append("not searched: passages beyond their first 400,000 characters")
+        found: list[Figure] = []
+        context = _Context()
+        for sentence in sentences(text):
+            written = [f for f in figures(sentence.text) if f.start >= sentence.figures_from]
+            if len(found) + len(written) > MOST_FIGURES:
+                notes.append(f"not searched: figures after the first {MOST_FIGURES}")
+                break
+            found += _Reader(self, sentence, written, context).read()
+        return NumberReport(tuple(found), tuple(notes))
+
+
+class _Reader:
+    """One sentence: links it, reads its figures twice (the second time from each other), keeps the context."""
+
+    def __init__(self, tracer: Tracer, sentence: Sentence, written: list[Written], context: _Context) -> None:
+        self.passages, self.sentence, self.written, self.context = tracer.passages, sentence, written, context
+        self.linked = self._links(tracer.tables)
+        self.said: list[Said] = []
+        self.results: dict[int, Figure] = {}
+
+    def _links(self, tables: Sequence[Table]) -> list[Linked]:
+        """The sentence in the tables that it names most of; two only if they are as good."""
+        every = figures(self.sentence.text) if self.sentence.figures_from else self.written
+        made = []
+        for table in tables:
+            period = next((c for c in self.context.conditions.get(table.name, []) if c.relation == "period"), None)
+            made.append(link(self.sentence.text, every, table, period))
+        made.sort(key=lambda linked: -linked.strength)
+        return [linked for linked in made if linked.strength >= made[0].strength - 0.5][:2]
+
+    def read(self) -> list[Figure]:
+        open_figures: list[tuple[Written, list[Ask], list[Reading]]] = []
+        for figure in self.written:
+            result = self._without_reading(figure)
+            if result is None:
+                asks, found = self._read(figure)
+                result = self._match(figure, asks, found)
+                if result is None:
+                    open_figures.append((figure, asks, found))
+                    continue
+            self.results[figure.start] = result
+        for figure, asks, found in open_figures:
+            self.results[figure.start] = self._match_earlier(figure, asks) or self._match_passage(figure) or self._rest(figure, asks, found)
+        self._remember()
+        return [self.results[f.start] for f in self.written]
+
+    def _without_reading(self, figure: Written) -> Figure | None:
+        """The record of a figure that is no claim, or a date."""
+        offset, text = self.sentence.start, self.sentence.text
+        if not self.sentence.figures_from and (why := no_claim(figure, text)):
+            return record(figure, offset, "no_claim", why)
+        top = top_of(text)
+        if top and top[1] <= figure.start < top[2]:
+            return record(figure, offset, "condition", "how many are counted")
+        if any(figure.start in linked.conditions for linked in self.linked):
+            return record(figure, offset, "condition", "a condition of the sentence")
+        if figure.kind != "date":
+            return None
+        used = any(figure.start in linked.periods.used for linked in self.linked)
+        if self.passages and not used:
+            found = self.passages.find(figure, text)
+            if found.traced:
+                return in_passage(figure, offset, found, [])
+            return record(figure, offset, "untraced" if figure.when and figure.when.grain != "month of any year" else "label", "not traced")
+        return record(figure, offset, "label", "a date that chooses rows" if used else "a date")
+
+    def _read(self, figure: Written) -> tuple[list[Ask], list[Reading]]:
+        asks = [
+            ask(figure, linked, self.context.conditions.get(linked.table.name, ()), self.context.topics.get(linked.table.name, ()))
+            for linked in self.linked
+        ]
+        return asks, [r for a in asks for r in readings(a)]
+
+    def _match(self, figure: Written, asks: list[Ask], found: list[Reading]) -> Figure | None:
+        reading, odds = choose(figure, found)
+        if reading is None:
+            return None
+        own = next((a for a in asks if a.table.name == reading.table), asks[0])
+        self.said.append(Said(figure, reading))
+        return traced(figure, self.sentence.start, reading, odds, unit_note(figure, reading, own))
+
+    def _match_earlier(self, figure: Written, asks: list[Ask]) -> Figure | None:
+        before = sorted(self.said, key=lambda s: s.figure.start)
+        operands = [*[replace(s, ago=s.ago + 1) for s in self.context.said], *before]
+        for one in asks[:1]:
+            found = [replace(r, table=one.table.name) for r in read_earlier(one, operands)]
+            reading, odds = choose(figure, found)
+            if reading is not None:
+                self.said.append(Said(figure, reading))
+                return traced(figure, self.sentence.start, reading, odds)
+        return None
+
+    def _match_passage(self, figure: Written) -> Figure | None:
+        if not self.passages:
+            return None
+        found = self.passages.find(figure, self.sentence.text)
+        if not found.traced:
+            return None
+        return in_passage(figure, self.sentence.start, found, [o.figure.value for o in self.passages.occurrences])
+
+    def _rest(self, figure: Written, asks: list[Ask], found: list[Reading]) -> Figure:
+        offset = self.sentence.start
+        stated = {limit.figure.start for linked in self.linked for limit in (*linked.thresholds, *linked.exact)}
+        others = any(g.start != figure.start and g.kind != "date" and not no_claim(g, self.sentence.text) for g in self.written)
+        if figure.start in stated and others:
+            return record(figure, offset, "condition", "a condition of the sentence")
+        note = "" if not asks or asks[0].columns or found else "no column is named"
+        return not_traced(figure, offset, asks[0] if len(asks) == 1 else None, found, note)
+
+    def _remember(self) -> None:
+        for linked in self.linked[:1]:
+            name = linked.table.name
+            if self.sentence.opens and self.sentence.text.lstrip().startswith("#"):
+                self.context.conditions.pop(name, None)
+            by_column: dict[str, list[Condition]] = {}
+            for choice in linked.values:
+                by_column.setdefault(choice.options[0].column, []).append(choice.options[0])
+            single = [c[0] for c in by_column.values() if len({x.value for x in c}) == 1]
+            spans = linked.periods.conditions if len(linked.periods.conditions) == 1 else ()
+            if single or spans:
+                self.context.conditions[name] = [*single, *spans]
+            if named := [m.column.name for m in linked.measures]:
+                self.context.topics[name] = named
+        earlier = [replace(s, ago=s.ago + 1) for s in self.context.said if s.ago < 1]
+        if self.written:
+            self.context.said = [*earlier, *self.said][-6:]
