@@ -117,7 +117,7 @@ def altered(statements: list[Statement], tracers: dict[str, Tracer], draws: int,
     rng = random.Random(seed)
     found = []
     for statement in statements:
-        for start, end, right in statement.labels if right_only(statement) else ():
+        for start, end, _ in statement.labels if right_only(statement) else ():
             written = statement.text[start:end]
             for _ in range(draws):
                 other = _random_figure(written, rng)

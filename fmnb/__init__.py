@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .core.errors import FmnbError as FmnbError
     from .core.response import Response as Response
     from .data.index.index import Index as Index
+    from .data.numbers.check import check_numbers as check_numbers
     from .evals.datasets.dataset import Dataset as Dataset
     from .evals.datasets.from_log import import_feedback as import_feedback
     from .evals.evaluate import evaluate as evaluate

@@ -31,7 +31,6 @@ PUBLIC = {
     "Dataset": "fmnb.evals.datasets.dataset:Dataset",
     "Evaluation": "fmnb.evals.evaluation:Evaluation",
     "check_numbers": "fmnb.data.numbers.check:check_numbers",
-    "NumberReport": "fmnb.data.numbers.report:NumberReport",
     "Judge": "fmnb.evals.scorers.judge:Judge",
     "Labeler": "fmnb.jupyter.widgets.labeler:Labeler",
     "Comparison": "fmnb.comparison.comparison:Comparison",

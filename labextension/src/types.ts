@@ -9,6 +9,7 @@ export const ERRORS: readonly string[] = [
   'UsageError',
   'PromptError',
   'SchemaError',
+  'QueryError',
   'NotInteractiveError',
   'SettingsError',
   'LockedError',

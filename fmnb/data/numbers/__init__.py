@@ -1,1 +1,42 @@
-"""Figures of an answer traced back to data. `check` (`fm.check_numbers`), `tracer` (reads an answer sentence by sentence), `report` (what was found), `marks` (places of an answer to mark), `sentences` (an answer as sentences, cells of its tables included), `language` (whether a text is English), `parse` (the figures of a sentence), `written` (a figure as it is written), `dates` (dates in a text), `hedges` (about, over, at least), `number_words` (numbers in words), `units` (units and how they convert), `words` (words and stems), `vocabulary` (plain English for columns and values), `no_claims` (figures that claim nothing), `operations` (words that name an operation), `columns` (a table's columns as arrays), `table` (conditions, aggregates and groups of a table), `condition` (a condition on rows), `link_columns` (which columns a sentence names), `link_values` (which values it names), `periods` (which rows its dates mean), `linked` (all that a sentence names), `binding` (which mention belongs to which figure), `filter_sets` (which conditions apply to a figure), `ask` (a figure with what its sentence offers), `reading` (one way to compute a figure), `readings` (all of them), `read_aggregates` (cells and aggregates), `read_counts` (counts), `read_pairs` (differences, growth, ratios), `read_spread` (largest against smallest, correlations), `read_shares` (shares), `read_ranks` (ranks, top k, per group), `read_wide` (where no column is named), `read_earlier` (from figures said before), `matching` (whether a value is what a figure says, and chance), `passages` (figures in texts), `verdict` (from readings to a record)."""
+"""Figures of an answer traced back to data: cells, recomputations that its sentences name, passages.
+
+- `check`: `fm.check_numbers`
+- `tracer`: reads an answer sentence by sentence
+- `report`: what was found
+- `marks`: places of an answer to mark
+- `sentences`: an answer as sentences, cells of its tables included
+- `language`: whether a text is English
+- `parse`: the figures of a sentence
+- `written`: a figure as it is written
+- `dates`: dates in a text
+- `hedges`: about, over, at least
+- `number_words`: numbers in words
+- `units`: units and how they convert
+- `words`: words and stems
+- `vocabulary`: plain English for columns and values
+- `no_claims`: figures that claim nothing
+- `operations`: words that name an operation
+- `columns`: a table's columns as arrays
+- `table`: conditions, aggregates and groups of a table
+- `condition`: a condition on rows
+- `link_columns`: which columns a sentence names
+- `link_values`: which values it names
+- `periods`: which rows its dates mean
+- `linked`: all that a sentence names
+- `binding`: which mention belongs to which figure
+- `filter_sets`: which conditions apply to a figure
+- `ask`: a figure with what its sentence offers
+- `reading`: one way to compute a figure
+- `readings`: all of them
+- `read_aggregates`: cells and aggregates
+- `read_counts`: counts
+- `read_pairs`: differences, growth, ratios
+- `read_spread`: largest against smallest, correlations
+- `read_shares`: shares
+- `read_ranks`: ranks, top k, per group
+- `read_wide`: where no column is named
+- `read_earlier`: from figures said before
+- `matching`: whether a value is what a figure says, and chance
+- `passages`: figures in texts
+- `verdict`: from readings to a record
+"""

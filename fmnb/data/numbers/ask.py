@@ -29,7 +29,7 @@ _MORE_AFTER = re.compile(
 )
 _BY = re.compile(rf"\bby\s{_ABOUT}$")
 _MOVED = re.compile(
-    r"\b(?:increas\w+|rose|risen|grew|grown|fell|fallen|dropp?\w*|declin\w+|climb\w*|gain\w*|up|down|higher|lower|beats?|leads?|ahead"
+    r"\b(?:increas\w+|rose|risen|grew|grown|fell|fallen|dropp?\w*|declin\w+|climb\w*|gain\w*|(?<!make )(?<!makes )(?<!made )(?<!making )up|down|higher|lower|beats?|leads?|ahead"
     rf"|exceed\w*|jump\w*|shrank|lost|slipp?\w*|improv\w+|surg\w+)\s(?:by\s)?{_ABOUT}$",
     re.I,
 )
@@ -124,7 +124,8 @@ def _columns(figure: Written, linked: Linked, main: Sequence[Written], topics: S
     fitting = [
         m
         for m in linked.measures
-        if m.column.name not in own and not (figure.unit and figure.kind == "number" and m.column.unit and in_unit_of(figure, m.column) is None)
+        if m.column.name not in own
+        and not (figure.unit and figure.kind == "number" and m.column.unit and in_unit_of(figure, m.column) is None)
     ]
     if not fitting:
         return _unnamed(figure, linked, topics), True
@@ -149,7 +150,7 @@ class _Span:
 
 
 def _unnamed(figure: Written, linked: Linked, topics: Sequence[str]) -> list[ColumnMention]:
-    """The columns that a figure may be of where none is named: by unit, the topic so far, or the only one."""
+    """Columns for a figure where none is named: by unit, by the topic so far, or the only one."""
     if figure.kind not in ("number", "percent", "multiple", "points"):
         return []
     table = linked.table

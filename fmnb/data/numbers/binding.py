@@ -1,4 +1,4 @@
-"""Which of several mentions of one sort belongs to a figure: beside it, in brackets, in turn, in its clause."""
+"""Which of several mentions belongs to a figure: beside it, in brackets, in turn, in its clause."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _CLAUSE = re.compile(
     re.I,
 )
 _STRONG = re.compile(r";|\s[—–-]\s|\bwhile\b|\bwhereas\b|,\s?but\b|\.\s")
-_AFTER = re.compile(r"\s?(?:°\w|[A-Za-z]+\s)?(?:(?:of|in|for|from|the|were|are|was|is)\s)?(?:the\s)?")
+_AFTER = re.compile(r"\s?(?:°\w|(?!and|or|but|while)[A-Za-z]+\s)?(?:(?:of|in|for|from|the|were|are|was|is)\s)?(?:the\s)?")
 _BRACKET = re.compile(r"\s?[a-z%°]{0,7}\s?\((?:the |for )?")
 _BEFORE = re.compile(
     r"(?:\s|:|=|\(|'s|’s|of|at|is|was|were|are|with|about|roughly|only|just|~|around|averages?|averaged|has|had|on|an?|\*\*|by|to|got|took"
-    r"|stood|nearly|almost|some|reached|recorded|managed|scored|from|numbered|totall?ed|rose|fell)*(?:US)?[$€£]?"
+    r"|stood|nearly|almost|some|reached|recorded|managed|scored|from|numbered|totall?ed|rose|fell|ones|people|staff|employees|cars|days|those|that|which)*(?:US)?[$€£]?"
 )
 _LINKING = re.compile(r"[^.;,\d]{0,30}?\b(?:in|for|from|at|on|among|by|of|with)\s(?:the |all |those )?")
 
@@ -108,7 +108,7 @@ def _respectively(figure: Written, spots: list[S], among: Sequence[Written], tex
 
 
 def _two_lists(spots: list[S], among: Sequence[Written]) -> bool:
-    """Whether all mentions come first and as many figures after them: Iowa and Ohio have rates of 3 and 5."""
+    """Whether all mentions come before as many figures: Iowa and Ohio have rates of 3 and 5."""
     return len(spots) == len(among) > 1 and spots[-1].end <= among[0].start
 
 
@@ -124,7 +124,8 @@ def _beside(figure: Written, spots: list[S], among: Sequence[Written], text: str
     beside = [
         s
         for s in spots
-        if s.start >= figure.end and (0 <= s.start - end <= 1 or (s.start - figure.end <= 12 and _AFTER.fullmatch(text, figure.end, s.start)))
+        if s.start >= figure.end
+        and (0 <= s.start - end <= 1 or (s.start - figure.end <= 12 and _AFTER.fullmatch(text, figure.end, s.start)))
     ]
     before = [s for s in spots if s.end <= figure.start and _BEFORE.fullmatch(text, s.end, figure.start)]
     if len(before) == 1 and not any(g.start != figure.start and 0 <= before[0].start - max(g.end, g.whole_end) <= 1 for g in among):

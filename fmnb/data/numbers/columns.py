@@ -64,7 +64,9 @@ def columns_of(table: object, units: Mapping[str, str], aliases: Mapping[str, st
     found = [(name, values) for name, values in _values(table)]
     stated = {**_stated_units(table), **units}
     names = [name for name, _ in found]
-    return [_column(name, values, names, stated.get(name), tuple(a.lower() for a, c in aliases.items() if c == name)) for name, values in found]
+    return [
+        _column(name, values, names, stated.get(name), tuple(a.lower() for a, c in aliases.items() if c == name)) for name, values in found
+    ]
 
 
 def _stated_units(table: object) -> dict[str, str]:

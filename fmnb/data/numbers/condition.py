@@ -11,8 +11,9 @@ Value: TypeAlias = "str | float | int | bool | tuple[str, str] | tuple[str | flo
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition, and where the sentence states it. Two conditions are equal if they keep the same rows.
+    """One condition, and where the sentence states it.
 
+    Two conditions are equal if they keep the same rows.
     `value` is a number, a text, two ISO dates for a period, or several values for `in`.
     """
 

@@ -27,7 +27,9 @@ _FORMS: list[tuple[Grain, re.Pattern[str]]] = [
     ("century", re.compile(r"\b(?P<century>1\d|20|21)(?:st|th) century\b", re.I)),
     (
         "quarter of any year",
-        re.compile(r"\b(?:Q(?P<quarter>[1-4])\b|(?P<word>first|second|third|fourth|last|[1-4](?:st|nd|rd|th)) quarter\b)(?! of an?\b)", re.I),
+        re.compile(
+            r"\b(?:Q(?P<quarter>[1-4])\b|(?P<word>first|second|third|fourth|last|[1-4](?:st|nd|rd|th)) quarter\b)(?! of an?\b)", re.I
+        ),
     ),
 ]
 _BARE_MONTH = re.compile(r"\b(?P<name>January|February|April|June|July|August|September|October|November|December)s?\b")
@@ -40,7 +42,8 @@ _BEFORE_YEAR = re.compile(
     re.I,
 )
 _VERB_AFTER = re.compile(
-    r"\s(?:had|has|was|were|saw|beat|and|to|brought|is|mean|average|median|level|value|figure|total|crop|season|harvest|sales|revenue)\b", re.I
+    r"\s(?:had|has|was|were|saw|beat|and|to|brought|is|mean|average|median|level|value|figure|total|crop|season|harvest|sales|revenue)\b",
+    re.I,
 )
 
 

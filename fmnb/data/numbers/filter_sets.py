@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from .binding import bind, clause, strong_clause
 from .condition import Condition
@@ -89,7 +90,8 @@ def _values(figure: Written, linked: Linked, main: Sequence[Written], several: d
             base = [[*b, o] for b in base for o in bound[0].options]
             continue
         first = bound[0].options[0]
-        union = replace(first, relation="in", value=tuple(c.options[0].value for c in bound), end=bound[-1].end)  # type: ignore[arg-type]
+        names = tuple(c.options[0].value for c in bound)
+        union = replace(first, relation="in", value=cast("tuple[str | float, ...]", names), end=bound[-1].end)
         joint = [[*b, union] for b in base]
         base = joint if _JOINT.search(linked.text) else joint + [[*b, c.options[0]] for b in base for c in bound[:4]]
     return base

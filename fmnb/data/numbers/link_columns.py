@@ -1,4 +1,4 @@
-"""The columns that a sentence names: by the words of their names, short forms, acronyms, aliases, adjectives."""
+"""The columns that a sentence names: by words, short forms, acronyms, aliases, adjectives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .words import Word, stem
 SURE = 0.75  # from this score on, a column counts as named
 _POSSIBLE = 0.5
 _MAXIMUM = {"maximum", "highest", "high", "highs", "hottest", "warmest"}
-_MINIMUM = {"minimum", "lowest", "low", "lows", "coldest"}
+_MINIMUM = {"minimum", "lowest", "low", "lows", "coldest", "coolest"}
+_BOTH = {"hottest", "warmest", "coldest", "coolest"}
 _NO_PREFIX = {"min", "max", "day", "air", "car", "rat"}
 
 
@@ -94,7 +95,8 @@ def _windows(tokens: list[Word], column: Column, table: Table, offer: object) ->
         distinctive = all(table.word_columns[p] == 1 and len(p) >= 4 and p not in GENERIC for p in matched)
         if score < SURE and distinctive and len(set(used)) == len(used):
             score = 0.8
-        score *= len(set(used)) / len(used)
+        if not any(tokens[i].lower in _BOTH for i in used):  # hottest is temperature and maximum at once
+            score *= len(set(used)) / len(used)
         score -= 0.05 * max(0, max(used) - min(used) - len(core))
         if score > 0:
             offer(tokens[min(used)].start, tokens[max(used)].end, score + 0.001 * len(set(used)))  # type: ignore[operator]

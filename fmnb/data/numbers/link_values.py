@@ -1,4 +1,4 @@
-"""The values that a sentence names: by their words, plurals, demonyms, a name's distinctive part, initials."""
+"""The values that a sentence names: by words, plurals, demonyms, parts of names, initials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sentence names in one table: columns, values, periods, thresholds, missing values, operations."""
+"""What a sentence names in one table: columns, values, periods, thresholds, operations."""
 
 from __future__ import annotations
 
@@ -123,7 +123,9 @@ def _columns(text: str, tokens: list[Word], figures: Sequence[Written], named: S
     found = link_columns(text, tokens, table)
     values = [(m.start, m.end) for m in named]
     found = [c for c in found if c.score >= 1.25 or not _inside(c, values)]
-    found = [c for c in found if not _inside(c, [(f.start, f.end) for f in figures if f.kind in ("multiple", "percent", "points", "fraction")])]
+    found = [
+        c for c in found if not _inside(c, [(f.start, f.end) for f in figures if f.kind in ("multiple", "percent", "points", "fraction")])
+    ]
     units = [
         (f.end, f.whole_end) for f in figures if f.whole_end > f.end and f.unit in UNITS and UNITS[f.unit].dimension in _UNIT_DIMENSIONS
     ]
@@ -139,7 +141,8 @@ def _columns(text: str, tokens: list[Word], figures: Sequence[Written], named: S
 
 def _is_table_name(text: str, mention: ColumnMention, own: str) -> bool:
     column = mention.column
-    if column.kind != "number" or len(column.words) != 1 or stem(column.words[0]) != own:
+    rows_of_it = column.whole and len(column.labels) > 0.3 * max(1, len(column.codes))
+    if column.kind != "number" or len(column.words) != 1 or stem(column.words[0]) != own or not rows_of_it:
         return False
     written = text[mention.start : mention.end]
     return text[mention.start - 1 : mention.start] != "`" and not (written == column.name and not column.name.islower())
@@ -185,7 +188,9 @@ def _exact(linked: Linked, tokens: Sequence[Word]) -> tuple[Limit, ...]:
             after = start >= figure.end
             between = linked.text[figure.end : start] if after else linked.text[end : figure.start]
             before = linked.text[max(0, figure.start - 10) : figure.start]
-            counted = re.search(r"\b(?:top|first|largest|biggest|leading|bottom|smallest|last|different|distinct|all|the|these|other)\s$", before, re.I)
+            counted = re.search(
+                r"\b(?:top|first|largest|biggest|leading|bottom|smallest|last|different|distinct|all|the|these|other)\s$", before, re.I
+            )
             if after and between != "-" and counted:
                 continue
             form = r"[\s-]{0,2}" if after else r"\s?(?:=|is|of|number|no\.?|equals?|:)?\s?"

@@ -33,7 +33,9 @@ def matches(figure: Written, value: float) -> bool:
 
 
 def chance(figure: Written, values: Iterable[float]) -> float:
-    """The chance that a figure of this size and precision, drawn within half to one and a half of it, meets a value.
+    """The chance that a random figure of this size and precision meets one of the values.
+
+    Random figures are drawn from half to one and a half of the figure.
 
     >>> from .parse import figures
     >>> round(chance(figures("30.5")[0], [30.4506, 28.0]), 4)

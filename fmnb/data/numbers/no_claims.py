@@ -1,4 +1,4 @@
-"""Figures that claim nothing about data: list numbers, steps, headings, idioms, the answer's own points."""
+"""Figures that claim nothing about data: list numbers, steps, headings, idioms."""
 
 from __future__ import annotations
 
@@ -58,7 +58,11 @@ def no_claim(figure: Written, text: str) -> str:
         return "an idiom"
     if figure.kind in ("number", "ordinal", "multiple", "points") and _POINTS.match(after):
         return "counts points of the answer itself"
-    if figure.kind == "number" and figure.value in (5, 10, 100) and re.search(r"\bout of $|\bon a scale (?:of|from) \d+ to $", before[-22:]):
+    if (
+        figure.kind == "number"
+        and figure.value in (5, 10, 100)
+        and re.search(r"\bout of $|\bon a scale (?:of|from) \d+ to $", before[-22:])
+    ):
         return "the end of a scale" if _RATED.search(text) else ""
     if figure.kind == "ordinal":
         return _ordinal(figure, before, after)

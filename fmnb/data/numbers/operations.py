@@ -26,7 +26,7 @@ _CUES = {
     "difference": r"difference|gap|differ(?:s|ed)?|more than|less than|higher|lower|above|below|ahead|behind|exceed(?:s|ed)?|trail(?:s|ed)?"
     r"|beat(?:s|ing)?|outperform\w*|greater|fewer|heavier|lighter|longer|shorter|warmer|colder|hotter|cooler|larger|bigger|smaller|faster"
     r"|slower|better|worse|apart|lead|leads|advantage|margin|more|less|older|younger|cheaper|dearer|out-?\w+ed",
-    "change": r"increas\w+|ris(?:e|es|ing|en)|rose|grew|grow(?:s|n|ing|th)?|climb\w*|jump\w*|gain\w*|surg\w+|soar\w*|up|went up|decreas\w+"
+    "change": r"increas\w+|ris(?:e|es|ing|en)|rose|grew|grow(?:s|n|ing|th)?|climb\w*|jump\w*|gain\w*|surg\w+|soar\w*|(?<!make )(?<!makes )(?<!made )(?<!making )up|decreas\w+"
     r"|fell|fall(?:s|en|ing)?|dropp?\w*|declin\w+|shr[aiu]nk\w*|lost|los(?:e|es|ing|s)|slid|slipp?\w*|plung\w+|down|change[sd]?|cut"
     r"|improv\w+|add(?:s|ed|ing)|expand\w*|swell\w*|swelled|rall(?:y|ied)|tumbl\w+|sank|appreciat\w+|reduc\w+|doubl\w+|tripl\w+",
     "ratio": r"ratio|times|twice|double[sd]?|triple[sd]?|\w+fold|as many|as much",
@@ -39,7 +39,7 @@ _FORMS = {name: re.compile(rf"\b(?:{form})(?!\w)", re.I) for name, form in _CUES
 AGGREGATES = ("mean", "median", "sum", "min", "max", "std", "range")
 
 UP = re.compile(
-    r"\b(?:increas\w+|ris(?:e|es|ing|en)|rose|grew|grow(?:s|n|ing|th)?|climb\w*|jump\w*|gain\w*|surg\w+|soar\w*|up|higher|more|above|ahead"
+    r"\b(?:increas\w+|ris(?:e|es|ing|en)|rose|grew|grow(?:s|n|ing|th)?|climb\w*|jump\w*|gain\w*|surg\w+|soar\w*|(?<!make )(?<!makes )(?<!made )(?<!making )up|higher|more|above|ahead"
     r"|greater|heavier|longer|warmer|hotter|larger|bigger|faster|better|exceed\w*|improv\w+|add(?:s|ed|ing)|expand\w*|swell\w*|rall(?:y|ied)"
     r"|beat\w*|outperform\w*|leads?|appreciat\w+|older|dearer|out-?\w+ed|increase)\b",
     re.I,

@@ -1,4 +1,4 @@
-"""Which rows a date of a sentence means: a year, since a month, from one year to another, the year before."""
+"""Which rows the dates of a sentence mean: a year, since a month, from A to B, the year before."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Periods:
     used: frozenset[int] = frozenset()
 
 
-def periods(text: str, dates: Sequence[Written], table: Table, columns: Sequence[ColumnMention], carried: Condition | None = None) -> Periods:
+def periods(
+    text: str, dates: Sequence[Written], table: Table, columns: Sequence[ColumnMention], carried: Condition | None = None
+) -> Periods:
     """The periods that a sentence names, as conditions on the table's date or year.
 
     Args:
@@ -133,7 +135,9 @@ def _last_day(year: int, month: int) -> int:
     return [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1]
 
 
-def _relative(text: str, found: Sequence[Condition], time: Column | None, year: Column | None, carried: Condition | None) -> list[Condition]:
+def _relative(
+    text: str, found: Sequence[Condition], time: Column | None, year: Column | None, carried: Condition | None
+) -> list[Condition]:
     """Years that are stated by their distance: two years later, the year before."""
     made = []
     for m in _LATER.finditer(text):

@@ -1,4 +1,4 @@
-"""Readings of a whole number as a count: of rows, of different values, of columns, of the largest group."""
+"""Readings of a whole number as a count: of rows, different values, columns, the largest group."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def _count(ask: Ask, tier: int, conditions: tuple[Condition, ...]) -> Reading:
 
 def _different(ask: Ask, tier: int, conditions: tuple[Condition, ...]) -> Iterator[Reading]:
     """How many different values a named column has: six sites, ten distinct varieties."""
-    following = [m for m in ask.linked.groupings if 0 <= m.start - ask.figure.end <= 22 and _noun_phrase(ask.text[ask.figure.end : m.start])]
+    following = [
+        m for m in ask.linked.groupings if 0 <= m.start - ask.figure.end <= 22 and _noun_phrase(ask.text[ask.figure.end : m.start])
+    ]
     distinct = "distinct" in ask.linked.operations
     named = following[:2] or ([m for m in ask.linked.groupings if m not in following][:2] if distinct else [])
     for mention in named:

@@ -1,4 +1,4 @@
-"""Readings from figures said before: their difference, growth, ratio or share, or the same value in other words.
+"""Readings from figures said before: difference, growth, ratio, share, or the same value again.
 
 Only figures that were traced are operands, so that each of these leads back to the data as well.
 """
@@ -24,6 +24,7 @@ _AGAIN = re.compile(
     re.I,
 )
 _NOUN_BETWEEN = re.compile(r"(?:\s[\w°%-]+){0,3}[\s,;]*(?:\(|,?\sor\s|,\s|,?\sthat is,?\s|,?\s(?:which|that) is\s|\sand\s)", re.I)
+_WHICH = re.compile(r"\bof (?:which|that|these|those|them|this)\b", re.I)
 _DIFFERENCE = {"difference", "change", "range"}
 
 
@@ -51,6 +52,7 @@ def read_earlier(ask: Ask, said: Sequence[Said]) -> Iterator[Reading]:
     if before:
         yield from _again(ask, before[-1])
         if figure.kind in ("percent", "fraction"):
+            yield from _of_which(ask, before[-1])
             yield from _share_of(ask, before[-1], said)
     operands = [s for s in said if s.ago <= 1 and s.figure.start != figure.start or s.ago][-MOST:]
     for a, b in itertools.combinations(operands, 2):
@@ -88,7 +90,15 @@ def _share_of(ask: Ask, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
     reading = last.reading
     if reading.operation == "difference" and reading.parts and reading.parts[1]:
         one, other = reading.parts
-        yield Reading(0, "growth", f"{last.figure.text} as growth", abs(one / other - 1) * scale, reading.column, reading.conditions, parts=(one, other))
+        yield Reading(
+            0,
+            "growth",
+            f"{last.figure.text} as growth",
+            abs(one / other - 1) * scale,
+            reading.column,
+            reading.conditions,
+            parts=(one, other),
+        )
         return
     if reading.operation not in ("count", "sum"):
         return
@@ -102,7 +112,25 @@ def _share_of(ask: Ask, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
     for whole, tier in wholes.items():
         if whole and whole >= reading.value:
             what = f"{last.figure.text} as a share of {whole:,.6g}"
-            yield Reading(tier, "share", what, scale * reading.value / whole, reading.column, reading.conditions, parts=(reading.value, whole))
+            yield Reading(
+                tier, "share", what, scale * reading.value / whole, reading.column, reading.conditions, parts=(reading.value, whole)
+            )
+
+
+def _of_which(ask: Ask, last: Said) -> Iterator[Reading]:
+    """A share of the figure before: €14.6 million, of which Engineering takes 45%."""
+    reading = last.reading
+    if reading.operation not in ("count", "sum") or not _WHICH.search(ask.text[last.figure.end : ask.figure.start]):
+        return
+    scale = 100.0 if ask.figure.kind == "percent" else 1.0
+    for filter_set in ask.filters.sets[:4]:
+        if filter_set.conditions and reading.value:
+            conditions = tuple(dict.fromkeys((*reading.conditions, *filter_set.conditions)))
+            part = ask.table.aggregate(reading.operation, reading.column, conditions)
+            what = f"share of {last.figure.text}"
+            yield Reading(
+                filter_set.tier, "share", what, scale * part / reading.value, reading.column, conditions, parts=(part, reading.value)
+            )
 
 
 def _alike(a: Said, b: Said) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -14,7 +15,8 @@ from .reading import Reading
 from .words import stem, words
 
 _UPWARD = re.compile(
-    r"[\s-]*(?:\w+[\s-])?(?:lowest|least|smallest|shortest|coldest|lightest|cheapest|fewest|slowest|worst|from (?:the )?bottom|from last)", re.I
+    r"[\s-]*(?:\w+[\s-])?(?:lowest|least|smallest|shortest|coldest|lightest|cheapest|fewest|slowest|worst|from (?:the )?bottom|from last)",
+    re.I,
 )
 _TOP = re.compile(
     r"\b(?:top|largest|biggest|highest|leading|first|most \w+|bottom|smallest|lowest)[\s-](?:grossing |rated |selling |populous )?"
@@ -57,7 +59,7 @@ def _rank(
 ) -> Iterator[Reading]:
     if code in groups:
         own = groups[code]
-        rank = 1 + sum(v < own if upward else v > own for v in groups.values())
+        rank = 1 + len([v for v in groups.values() if (v < own if upward else v > own)])
         yield Reading(tier, "rank", what + (" from the bottom" if upward else ""), rank, column, rest, len(groups))
 
 
@@ -86,7 +88,7 @@ def read_top(ask: Ask) -> Iterator[Reading]:
             for grouping in ask.linked.groupings[:2]:
                 groups = sorted(ask.table.groups("count", grouping.column.name, None, filter_set.conditions).values(), reverse=not low)
                 if len(groups) >= k:
-                    part, whole = sum(groups[:k]), sum(groups)
+                    part, whole = math.fsum(groups[:k]), math.fsum(groups)
                     value = scale * part / whole if share else part
                     what = f"rows in the {'smallest' if low else 'largest'} {k} {grouping.column.name}"
                     yield Reading(filter_set.tier, "top", what, value, None, filter_set.conditions, k, (part, whole))
@@ -108,8 +110,8 @@ def _top_of_column(ask: Ask, filter_set: FilterSet, name: str, k: int, low: bool
         if grouping.column.kind == "date" or mean:
             continue
         groups = sorted(ask.table.groups("sum", grouping.column.name, name, filter_set.conditions).values(), reverse=not low)
-        if len(groups) >= k and sum(groups):
-            part, whole = sum(groups[:k]), sum(groups)
+        if len(groups) >= k and any(groups):
+            part, whole = math.fsum(groups[:k]), math.fsum(groups)
             value = scale * part / whole if scale else part
             what = f"{'share' if scale else 'sum'} of {name} in the {size} {k} {grouping.column.name}"
             yield Reading(filter_set.tier, "top", what, value, name, filter_set.conditions, k, (part, whole))

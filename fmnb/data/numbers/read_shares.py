@@ -19,7 +19,9 @@ _VERB = re.compile(
     r"|carry|carried|saw|show\w*|score\w*|rate[sd]?|lack|reach\w*|earn\w*|report\w*|left|arriv\w*|depart\w*|last\w*|involve\w*|turned|work\w*"
     r"|took|take|yield\w*|live\w*|bought|sold)\b|[,.;]"
 )
-_SUM_OF = re.compile(r"\b(?:share of|of (?:the |all |total |overall |its |their |every )*(?:combined |total |overall |world(?:wide)? |global )*)", re.I)
+_SUM_OF = re.compile(
+    r"\b(?:share of|of (?:the |all |total |overall |its |their |every )*(?:combined |total |overall |world(?:wide)? |global )*)", re.I
+)
 _AMONG = re.compile(r"\b(?:among|amongst|of|within|out of|for|in)\s(?:all\s|the\s|those\s)*", re.I)
 _END_OF_BASE = re.compile(r",|\b(?:are|is|were|was|have|had|some|about|roughly)\b")
 _TIMES = ("period", "month", "quarter")
@@ -86,7 +88,7 @@ def _group_of_group(ask: Ask, scale: float, zone: tuple[int, int]) -> Iterator[R
         for filter_set in ask.filters.sets[:3]:
             rest = tuple(c for c in filter_set.conditions if c.column != inside[0].column)
             one, other = (*rest, outside[0]), (*rest, inside[0])
-            names = [m.column.name for m in ask.columns[:2]] or [None]
+            names: list[str | None] = [*(m.column.name for m in ask.columns[:2])] or [None]
             for name in names:
                 operation = "count" if name is None else (ask.named or ("sum",))[0]
                 part, whole = ask.table.aggregate(operation, name, one), ask.table.aggregate(operation, name, other)
@@ -111,6 +113,8 @@ def _bases(ask: Ask, filter_set: FilterSet, zone: tuple[int, int] | None, verb: 
             offer(0, inside)
         else:
             offer(0, [c for c in conditions if c not in inside] if inside else [])
+        leading = [c for c in conditions if c in inside or (c.end <= ask.figure.start and _after_preposition(ask.text, c))]
+        offer(0, leading)
         both = [c for c in conditions if c in inside or c in times]
         offer(0 if set(inside) <= set(times) else 1, both)
         offer(0 if set(inside) <= set(times) else 1, times)
@@ -136,11 +140,17 @@ def _subsets(conditions: Conditions, offer: object) -> None:
 
 
 def _stands_as_base(text: str, base: Sequence[Condition]) -> int:
-    prepositions = all(re.search(r"\b(?:of|among|within|in|for|from)\s(?:all |the )*$", text[max(0, c.start - 14) : c.start]) for c in base)
+    prepositions = all(_after_preposition(text, c) for c in base)
     subject = all(re.match(r"(?:'s|’s)\s", text[c.end : c.end + 3]) for c in base)
     if base and (prepositions or subject):
         return 0
     return 1 if len(base) == 1 else 2
+
+
+def _after_preposition(text: str, condition: Condition) -> bool:
+    return bool(
+        re.search(r"\b(?:of|among|within|in|for|from)\s(?:all |the )*$", text[max(0, condition.start - 14) : condition.start], re.I)
+    )
 
 
 def _among(ask: Ask, conditions: Conditions) -> list[Condition] | None:

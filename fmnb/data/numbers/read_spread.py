@@ -1,4 +1,4 @@
-"""Readings as a spread or a relation within one set of rows: range, largest against smallest, best group against worst, correlation."""
+"""Readings of one set of rows: range, best group against worst, correlation."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Readings where no column is named: every column of amounts, which counts only where chance is small."""
+"""Readings where no column is named: every column, which counts only where chance is small."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from .ask import Ask
-from .reading import Reading
 from .read_aggregates import WORDS
+from .reading import Reading
 
 WIDE_TIER = 2
 MOST_COLUMNS = 24

@@ -19,7 +19,21 @@ from .reading import Reading
 from .units import comparable, convert
 
 MOST_READINGS = 240
-_COUNTS = {"count", "distinct", "known", "columns", "correlation", "share", "share of sum", "group share", "rank", "ratio", "growth", "max group", "min group"}
+_COUNTS = {
+    "count",
+    "distinct",
+    "known",
+    "columns",
+    "correlation",
+    "share",
+    "share of sum",
+    "group share",
+    "rank",
+    "ratio",
+    "growth",
+    "max group",
+    "min group",
+}
 _SHARED = re.compile(r"\s?(?:of\b|share|were|are|is|have|had|come|came|fall|fell|belong)")
 _TIMES = re.compile(r"\bas\b|\bthan\b|\bthe\b|\bthat\b|\bits\b")
 

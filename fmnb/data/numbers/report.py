@@ -1,4 +1,4 @@
-"""What the tracer found: one record for each figure of a text, and the whole as numbers, frame and JSON."""
+"""What the tracer found: one record for each figure of a text, as objects, frame and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEAK = 0.05  # chance from which a match is said to be weak
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a figure comes from: a table with operation, column, conditions and rows, or a passage with its place.
+    """Where a figure comes from: a computation over a table, or a place in a passage.
 
     `conditions` are lists of column, relation and value, for JSON.
     """
@@ -75,13 +75,17 @@ class Figure:
 class NumberReport:
     """The figures of a text, each with its state and source; made by `fm.check_numbers`.
 
+    Attributes:
+        figures: The figures in order.
+        notes: What was not searched, and why.
+
     Example:
         >>> import fmnb as fm
-        >>> report = fm.check_numbers("The mean price is 15.", {"shop": [{"price": 10.0}, {"price": 20.0}]})
+        >>> report = fm.check_numbers("The mean price is 15.31.", {"shop": [{"price": 10.25}, {"price": 20.37}]})
         >>> report.coverage
         '1 of 1 figures traced'
         >>> report.figures[0].explanation
-        'traced to your data: mean of price in shop = 15 (2 rows)'
+        'traced to your data: mean of price in shop = 15.31 (2 rows)'
     """
 
     figures: tuple[Figure, ...] = ()

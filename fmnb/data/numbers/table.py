@@ -1,4 +1,4 @@
-"""A table as the tracer asks it: rows that meet conditions, aggregates, groups, and the words that name values."""
+"""A table as the tracer asks it: rows by conditions, aggregates, groups, names of values."""
 
 from __future__ import annotations
 
@@ -78,8 +78,16 @@ class Table:
             return {int(c): float(sums[c] / counts[c] if operation == "mean" else sums[c]) for c in present}
         order = np.argsort(codes, kind="stable")
         parts = np.split(x[order], np.cumsum(counts[present])[:-1])
-        reduce = {"median": np.median, "max": np.max, "min": np.min}[operation]
-        return {int(c): float(reduce(part)) for c, part in zip(present, parts, strict=True)}
+        return {int(c): _reduced(operation, part) for c, part in zip(present, parts, strict=True)}
+
+
+def _reduced(operation: str, values: np.ndarray) -> float:
+    match operation:
+        case "median":
+            return float(np.median(values))
+        case "max":
+            return float(values.max())
+    return float(values.min())
 
 
 def _mask(column: Column, condition: Condition) -> np.ndarray:
@@ -90,7 +98,9 @@ def _mask(column: Column, condition: Condition) -> np.ndarray:
         case "!=":
             return (column.codes != _code(column, value)) & (column.codes >= 0)
         case "in":
-            return np.isin(column.codes, [_code(column, v) for v in value]) if isinstance(value, tuple) else np.zeros(len(column.codes), bool)
+            return (
+                np.isin(column.codes, [_code(column, v) for v in value]) if isinstance(value, tuple) else np.zeros(len(column.codes), bool)
+            )
         case "missing":
             return column.codes < 0
         case "known":
@@ -170,7 +180,7 @@ def _phrases(columns: Iterable[Column]) -> dict[str, list[tuple[str, object]]]:
 
 
 def _partial(table: Table) -> dict[str, tuple[str, object]]:
-    """Values of two or three words by a first or last word that belongs to them alone: Rossi for Chiara Rossi."""
+    """Values by a word that belongs to one of them alone: Rossi for Chiara Rossi."""
     found: dict[str, list[tuple[str, object]]] = {}
     for key, places in table.phrases.items():
         parts = key.split()

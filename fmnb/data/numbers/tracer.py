@@ -70,7 +70,7 @@ class Tracer:
 
 
 class _Reader:
-    """One sentence: links it, reads its figures twice (the second time from each other), keeps the context."""
+    """One sentence: links it, reads its figures, then reads open ones from the others."""
 
     def __init__(self, tracer: Tracer, sentence: Sentence, written: list[Written], context: _Context) -> None:
         self.passages, self.sentence, self.written, self.context = tracer.passages, sentence, written, context

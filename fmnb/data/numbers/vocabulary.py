@@ -1,4 +1,4 @@
-"""Plain English that stands for columns and values: heaviest for a weight, Japanese for Japan, men for male."""
+"""Plain English that stands for columns and values: heaviest for weight, Japanese for Japan."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ GENERIC = frozenset("time date name type year code total rating number value cou
 SHORT_FORMS = {
     **{"pop": "population", "dep": "departure", "arr": "arrival", "avg": "average", "qty": "quantity", "amt": "amount", "num": "number"},
     **{"cyl": "cylinders", "wgt": "weight", "grad": "graduation", "hs": "school", "temp": "temperature", "dest": "destination"},
-    **{"dept": "department", "emp": "employees", "cust": "customer", "rev": "revenue", "vol": "volume", "pct": "percent", "dist": "distance"},
+    **{
+        "dept": "department",
+        "emp": "employees",
+        "cust": "customer",
+        "rev": "revenue",
+        "vol": "volume",
+        "pct": "percent",
+        "dist": "distance",
+    },
     **{"elev": "elevation", "lat": "latitude", "lon": "longitude", "hr": "hour", "yr": "year", "yrs": "years", "educ": "education"},
 }

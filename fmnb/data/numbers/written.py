@@ -1,4 +1,4 @@
-"""A figure as a text writes it: value, the interval of values that round to it, unit, kind, bound, place."""
+"""A figure as a text writes it: value, interval, unit, kind, bound, place."""
 
 from __future__ import annotations
 
