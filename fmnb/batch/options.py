@@ -91,7 +91,9 @@ class Limits:
         _check_switches(retry_errors=self.retry_errors, fail_fast=self.fail_fast)
 
 
-def check_together(limits: Limits, *, yes: Any = False, batch_api: Any = False, on: Any = None, replay_only: Any = None) -> None:
+def check_together(
+    limits: Limits, *, yes: Any = False, batch_api: Any = False, on: Any = None, replay_only: Any = None, sources: Any = None
+) -> None:
     """Refuse options that conflict, switches that are not bools, and invalid `on`.
 
     >>> check_together(Limits(concurrency=4), batch_api=True)
@@ -109,6 +111,8 @@ def check_together(limits: Limits, *, yes: Any = False, batch_api: Any = False, 
         return
     if not isinstance(on, str):
         raise UsageError("on must name Ray", detail=repr(on), hint='on="ray", or the address of a cluster.')
+    if sources:
+        raise UsageError("sources and on cannot be combined", hint="Sources are searched in this kernel: leave `on` out.")
     from .ray.start import parse_address
 
     parse_address(on)

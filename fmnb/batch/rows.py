@@ -19,11 +19,13 @@ from typing import Any
 
 from ..calls.call import Call, Options, PreparedCall
 from ..calls.prepare import cell_key, load_attachments, prepare, replace_surrogates, system_message
+from ..calls.sources import Grounding, ground, open_sources
 from ..calls.steps.cache import cache_key
 from ..core.backend import CONTENT_FREE
 from ..core.errors import PromptError, UsageError
 from ..core.labels import RowLabels, column_label, join
 from ..core.run_ids import new_run
+from ..core.sources import Source
 from ..core.types import Label, Message, Part, Text
 from ..prompts import template
 from ..prompts.prompt import Prompt, names, render
@@ -51,6 +53,7 @@ class RowCalls:
     key_suffixes: tuple[str, ...]  # parts of the cache key besides the request, by model
     labels: RowLabels = field(default_factory=lambda: RowLabels({}))
     model_args: tuple[Any, ...] = ()  # the models as passed; a custom model is the object itself
+    sources: tuple[Source, ...] = ()  # searched for each row
 
     @property
     def spec(self) -> SchemaSpec | None:
@@ -77,13 +80,15 @@ class RowCalls:
         for base, suffix in zip(self.bases, self.key_suffixes, strict=True):
             base_request = base.call.request
             lead = self._attachments(scope, base.call.target.local) if self.options.attach else base_request.messages[-1].parts[:-1]
-            messages = (*before, *base_request.messages[:-1], replace_surrogates(Message("user", (*lead, *parts))))
+            grounding = self._ground(parts, base) if self.sources else None
+            passages = (grounding.part,) if grounding else ()
+            messages = (*before, *base_request.messages[:-1], replace_surrogates(Message("user", (*passages, *lead, *parts))))
             cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
             for sample in range(self.samples):
                 request = replace(base_request, messages=messages, sample=sample)
                 key = request.fingerprint()
-                meta = {"row": number, "key": key + suffix}
-                neutral = self._content_free if base.call.target.local and self.spec is not None else ()
+                meta = {"row": number, "key": key + suffix} | ({"sources": list(grounding.passages)} if grounding else {})
+                neutral = self._content_free if not grounding and base.call.target.local and self.spec is not None else ()
                 blank = tuple(replace(request, messages=(*before, *base_request.messages[:-1], m)) for before, m in neutral)
                 tape_cell = f"{cell}:{sample}" if sample else cell
                 call = replace(
@@ -91,6 +96,13 @@ class RowCalls:
                 )
                 calls.append((key + suffix, call))
         return calls
+
+    def _ground(self, parts: Sequence[Part], base: PreparedCall) -> Grounding:
+        """The passages for a row; a source that cannot be searched is an error of that row."""
+        try:
+            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens)
+        except UsageError as e:
+            raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 
     def _attachments(self, scope: dict[str, Any], local: bool) -> list[Part]:
         """The attachments of a row; an unreadable one is an error of that row."""
@@ -200,7 +212,8 @@ def prepare_rows(
             detail=", ".join(columns[:8]) + (", ..." if len(columns) > 8 else ""),
             hint=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
         )
-    plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach)
+    sources = tuple(open_sources(options.sources, values)) if options.sources else ()
+    plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach, sources=())
     cell = replace(options, system=system)
     bases = []
     for m in models or (None,):
@@ -223,6 +236,7 @@ def prepare_rows(
         notebook_values=notebook_values,
         labels=RowLabels(column_labels),
         options=replace(plain, attach=tuple(attach) if by_row else ()),
+        sources=sources,
         model_args=tuple(_model_arg(m, b, values) for m, b in zip(models or (None,), bases, strict=True)),
         key_suffixes=tuple(_key_suffix(b.call, m, values) for b, m in zip(bases, models or (None,), strict=True)),
     )

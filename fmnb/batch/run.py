@@ -80,7 +80,7 @@ def batch(
     ['say hi', 'say ho']
     """
     limits = Limits(head, budget, rpm, tpm, concurrency, retry_errors, fail_fast)
-    check_together(limits, yes=yes, batch_api=batch_api, on=on, replay_only=options.get("replay_only"))
+    check_together(limits, yes=yes, batch_api=batch_api, on=on, replay_only=options.get("replay_only"), sources=options.get("sources"))
     table = _open_table(over, limits)
     listed = list(models) if isinstance(models, (list, tuple)) else [models]
     with frozen():
@@ -105,7 +105,7 @@ def dry_run(prompt: Any, over: Any, models: Any = None, *, samples: int = 1, **o
     """
     limits = Limits(**{n: options.pop(n) for n in Limits.__dataclass_fields__ if n in options})
     more = {n: options.pop(n) for n in ("yes", "batch_api", "on") if n in options}
-    check_together(limits, **more, replay_only=options.get("replay_only"))
+    check_together(limits, **more, replay_only=options.get("replay_only"), sources=options.get("sources"))
     table = _open_table(over, limits)
     with frozen():
         listed = list(models) if isinstance(models, (list, tuple)) else [models]

@@ -66,6 +66,7 @@ class Options:
     format: Format = "markdown"
     schema: SchemaLike | SchemaSpec | None = None
     attach: object = ()
+    sources: Any = ()
     values: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     cache: bool = True

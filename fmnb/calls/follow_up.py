@@ -69,13 +69,18 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
             hint="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
         )
     messages: tuple[Message, ...] = (*last.call.request.messages, Message("assistant", (with_label(Text(response.text), response.label),)))
+    sources = {n: v for n, v in last.call.meta.items() if n == "sources"}  # the passages are in the messages
     if continues_decoding(last):
-        asked = prepare(Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), system=None, cache=False))
-        asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None)
+        asked = prepare(
+            Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), sources=(), system=None, cache=False)
+        )
+        asked.call = replace(asked.call, request=replace(asked.call.request, messages=messages), spec=None, meta=sources)
         asked.spec = None
         return asked
-    options: Options = replace(last.options, history=messages, attach=(), schema=None, system=None, cache=False)
-    return prepare(Rendered((Text(_CONTINUE),), ()), last.call.target, options)
+    options: Options = replace(last.options, history=messages, attach=(), sources=(), schema=None, system=None, cache=False)
+    asked = prepare(Rendered((Text(_CONTINUE),), ()), last.call.target, options)
+    asked.call = replace(asked.call, meta=sources)
+    return asked
 
 
 def continues_decoding(last: PreparedCall) -> bool:

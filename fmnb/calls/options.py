@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypedDict, TypeVar, get_type_hints
 
-from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
+from ..core.typing import Api, Dtype, Format, Quant, SchemaLike, SourceLike
 
 
 class CallOptions(TypedDict, total=False):
@@ -59,6 +59,12 @@ class CallOptions(TypedDict, total=False):
     """Image, PDF, text or table to send with the prompt.
 
     A path or a value of the notebook (a figure, a frame, bytes), or a list of them.
+    """
+
+    sources: SourceLike | Sequence[SourceLike]
+    """Indexes and other sources to answer from, with citations.
+
+    A name or an `fm.Index`, or a list of them. The passages found for the prompt are sent before it.
     """
 
     values: Mapping[str, object] | None

@@ -33,6 +33,7 @@ from .steps.check_target import check_output_modality
 
 if TYPE_CHECKING:
     from ..schemas.spec import SchemaSpec
+    from .sources import Grounding
 
 # Names of `-p` that have an option of their own.
 RESERVED_PARAMS = {
@@ -99,6 +100,9 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
     spec = _schema(options)
     rendered = render_prompt(prompt, options)
     parts: list[Part] = [*load_attachments(options, target.local), *rendered.parts]
+    grounding = find_passages(options, rendered.parts, options.history, target)
+    if grounding is not None:
+        parts.insert(0, grounding.part)
     messages: list[Message] = list(options.history)
     if options.system is not None and not isinstance(options.system, str):
         raise UsageError("system must be a string", detail=type(options.system).__name__)
@@ -124,7 +128,12 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
-        notes=(*((session.model_warning,) if not model and session.model_warning else ()), *_omissions(rendered)),
+        meta={"sources": list(grounding.passages)} if grounding is not None else {},
+        notes=(
+            *(grounding.notes if grounding is not None else ()),
+            *((session.model_warning,) if not model and session.model_warning else ()),
+            *_omissions(rendered),
+        ),
     )
     return PreparedCall(call, spec, prompt=prompt, options=options)
 
@@ -167,6 +176,15 @@ def load_attachments(options: Options, local: bool) -> list[Part]:
     found = [(p, join([UNTRUSTED, label_of(value)])) for value in values for p in attach(value, as_text=local)]
     # the prompt begins after a blank line
     return [with_label(Text(p.text.rstrip("\n") + "\n\n") if isinstance(p, Text) else p, label) for p, label in found]
+
+
+def find_passages(options: Options, prompt: Sequence[Part], history: Sequence[Message], target: Target) -> Grounding | None:
+    """The passages of the sources for a prompt; None if it has no sources."""
+    if isinstance(options.sources, (list, tuple)) and not options.sources:
+        return None
+    from .sources import ground, open_sources  # imported with the first source
+
+    return ground(open_sources(options.sources, options.values), prompt, history, target, options.max_tokens)
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:

@@ -339,6 +339,8 @@ class ResponseBuilder:
             finish, error, source = "error", end.error, end.source
         elif isinstance(end, Cancelled):
             finish, source = "cancelled", end.source
+        if start is not None and start.meta.get("sources"):
+            extra.setdefault("sources", start.meta["sources"])
         began = start.at if start else None
         return Response(
             text="".join(self.text),

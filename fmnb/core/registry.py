@@ -90,6 +90,10 @@ SCORERS = {
 }
 
 
+# opens what `--with` names: called as function(names_or_objects, notebook_variables) -> list of sources
+OPEN_SOURCES = "fmnb.data.open_sources:open_sources"
+
+
 def load(ref: str) -> Any:
     """Import the object that a row names, or the module if it names no object.
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import media as _media
+from .citations import Citation, check_citations
 from .errors import UsageError
 from .inert_text import literal
 from .labels import UNTRUSTED, join, label_frame, messages_label, with_label
 from .markdown import neutral_markdown
 from .optional import require
+from .sources import Passage, passages_from
 from .types import PROVIDER_STATE, File, Image, Label, Message, Part, Reasoning, Request, Text, ToolCall, Usage
 from .version import __version__
 
@@ -73,6 +76,25 @@ class Response:
     logprobs: tuple[dict[str, Any], ...] = ()
     request: Request | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> Mapping[int, Passage]:
+        """The passages that were sent with the prompt, by the number that the answer cites.
+
+        >>> Response("hi").sources
+        {}
+        """
+        return passages_from(self.extra.get("sources"))
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The marks such as `[1]` in the answer, each checked: the passage exists and says what is quoted.
+
+        >>> Response("So it is [1].").citations
+        ()
+        """
+        found = self.sources
+        return check_citations(self.text, found) if found else ()
 
     @property
     def cost(self) -> float | None:

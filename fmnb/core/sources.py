@@ -34,6 +34,43 @@ class Passage:
     label: Label = field(default=UNTRUSTED, repr=False)
 
 
+def passage_to_dict(passage: Passage, number: int) -> dict[str, Any]:
+    """The JSON form of a passage with its number in the prompt; empty fields are left out.
+
+    >>> passage_to_dict(Passage("Cats purr.", "kb", title="a.md"), 1)
+    {'n': 1, 'text': 'Cats purr.', 'source': 'kb', 'title': 'a.md'}
+    """
+    fields = {n: getattr(passage, n) for n in _STORED}
+    return {"n": number, **{n: list(v) if isinstance(v, tuple) else v for n, v in fields.items() if v not in (None, "", (), False)}}
+
+
+def passages_from(found: Any) -> dict[int, Passage]:
+    """Passages by number from their JSON form; what has another form is left out.
+
+    >>> passages_from([{"n": 2, "text": "Cats purr.", "source": "kb"}])[2].text
+    'Cats purr.'
+    """
+    passages: dict[int, Passage] = {}
+    for d in found if isinstance(found, list) else []:
+        if isinstance(d, dict) and isinstance(d.get("n"), int) and isinstance(d.get("text"), str) and isinstance(d.get("source"), str):
+            headings, time = d.get("headings", []), d.get("time")
+            title, location, path = (v if isinstance(v := d.get(n, ""), str) else "" for n in ("title", "location", "path"))
+            passages[d["n"]] = Passage(
+                d["text"],
+                d["source"],
+                title=title,
+                location=location,
+                path=path,
+                headings=tuple(h for h in headings if isinstance(h, str)) if isinstance(headings, list) else (),
+                time=time if isinstance(time, (int, float)) else None,
+                stale=d.get("stale") is True,
+            )
+    return passages
+
+
+_STORED = ("text", "source", "title", "location", "headings", "path", "time", "stale")
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieved:
     """What a source found for a question: passages, best first, and the frames that they were read from.

@@ -105,6 +105,19 @@ TableLike: TypeAlias = (
 )
 """A table in memory, or its path; a list of texts is a table with the column `text`."""
 
+
+class SourceOfPassages(Protocol):
+    """An `fm.Index`, or anything else that finds passages for a question (see `fmnb.core.sources.Source`)."""
+
+    name: str
+
+    def retrieve(self, question: str, *, limit: int = 8, model: ModelLike | None = None) -> object:
+        """The passages for a question."""
+
+
+SourceLike: TypeAlias = str | SourceOfPassages
+"""A source of answers: the name of an index, or an object such as an `fm.Index`."""
+
 SchemaLike: TypeAlias = str | Mapping[str, object] | type
 """Schema text (`"name, age int"`), a JSON schema, or a type: a dataclass, TypedDict, pydantic model, or `list[...]` of one."""
 

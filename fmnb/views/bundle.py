@@ -17,7 +17,7 @@ from ..core.version import __version__
 from .colors import ACCENT, BORDER, ERROR, ERROR_SHADE, MONO, MUTED, UI
 from .footer import LOCAL, anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
 from .html import Rendering, code, render
-from .sources import sources_html, sources_text
+from .sources import sources_html, sources_text, with_marks
 from .status_text import run_label
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
@@ -47,7 +47,7 @@ def answer_bundle(
     answer.
     """
     response = anonymized(response) if blind else response
-    text = response.text
+    text = response.text if streaming or format not in ("markdown", "text") else with_marks(response)
     if format == "json" and isinstance(response.data, list):  # a list is wrapped in an object; show the list
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
     body = body_html(text, format, streaming, rendering)

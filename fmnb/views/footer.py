@@ -22,7 +22,7 @@ _TRUNCATED = {
     "loop": "truncated where it repeated itself",
     "content_filter": "truncated by the service's filter",
 }
-_WARNINGS = ("not applied", "stale", "truncated ")
+_WARNINGS = ("not applied", "stale", "truncated ", "cites no source")
 
 
 def footer_items(response: Response) -> list[str]:
@@ -44,6 +44,12 @@ def footer_items(response: Response) -> list[str]:
         items.append("billed: unknown" if unpaid and r.error is not None and r.error.get("billed") is None else cost(r))
     if truncated := _TRUNCATED.get(r.finish_reason):
         items.append(truncated)
+    if r.sources and r.text and r.error is None:
+        unverified = sum(bool(c.problem) for c in r.citations)
+        if not r.citations:
+            items.append("cites no source")
+        elif unverified:
+            items.append(f"{unverified} of {len(r.citations)} citations unverified")
     if r.extra.get("base") is True:
         items.append("base model: completes text")
     if r.not_applied:

@@ -1,13 +1,15 @@
-"""Citations and retrieved sources, in a closed fold below the answer."""
+"""Citations and retrieved sources, in a closed fold below the answer, and marks that failed a check."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
+from ..core.sources import Passage
 from .colors import BORDER, MUTED
 from .footer import escape_terminal
 
@@ -16,11 +18,14 @@ _QUOTE = 300  # characters of a source that are shown
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source: title, excerpt, address."""
+    """One source: title, excerpt, address; of a passage that fmnb sent also its number, place and time."""
 
     title: str
     text: str = ""
     url: str = ""
+    number: int | None = None
+    place: str = ""
+    cited: bool = field(default=False, compare=False)
 
 
 def sources(response: Response) -> list[Source]:
@@ -29,7 +34,9 @@ def sources(response: Response) -> list[Source]:
     >>> sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))
     [Source(title='a.pdf, page 3', text='Cats purr.', url='')]
     """
-    found = [_source(s) for s in _list(response.extra.get("sources")) if isinstance(s, Mapping)]
+    cited = {n for c in response.citations for n in c.numbers}
+    found = [_passage(n, p, n in cited) for n, p in response.sources.items()]
+    found += [_source(s) for s in _list(response.extra.get("sources")) if isinstance(s, Mapping) and "n" not in s]
     for c in _list(response.extra.get("citations")):
         if isinstance(c, Mapping):
             found += _cited(c)
@@ -42,6 +49,12 @@ def _list(value: Any) -> list[Any]:
 
 def _source(s: Mapping[str, Any]) -> Source:
     return Source(_text(s, "title", "name", "file_name"), _text(s, "text", "snippet"), _text(s, "url", "uri"))
+
+
+def _passage(number: int, p: Passage, cited: bool) -> Source:
+    changed = datetime.datetime.fromtimestamp(p.time).strftime("%Y-%m-%d") if p.time else ""
+    place = " · ".join(filter(None, (p.location, " > ".join(p.headings), "STALE" if p.stale else "", changed)))
+    return Source(p.title or p.source, p.text, number=number, place=place, cited=cited)
 
 
 def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
@@ -72,7 +85,7 @@ def sources_html(response: Response) -> str:
     found = sources(response)
     if not found:
         return ""
-    rows = "".join(f'<li style="margin:.3em 0">{_row(s)}</li>' for s in found)
+    rows = "".join(f'<li style="margin:.3em 0"{_value(s)}>{_row(s)}</li>' for s in found)
     return (
         f'<details style="margin:.4em 0;border-left:2px solid {BORDER};padding-left:.8em">'
         f'<summary style="cursor:pointer;color:{MUTED}">{_count(found)}</summary><ol style="margin:.3em 0;padding-left:1.6em">{rows}</ol></details>\n'
@@ -80,22 +93,59 @@ def sources_html(response: Response) -> str:
 
 
 def _count(found: list[Source]) -> str:
-    return f"{len(found)} source{'' if len(found) == 1 else 's'}"
+    count = f"{len(found)} source{'' if len(found) == 1 else 's'}"
+    cited = sum(s.cited for s in found)
+    return f"{count}, {cited} cited" if cited else count
+
+
+def _value(s: Source) -> str:
+    """The number of a list item, so that it is the one that the answer cites."""
+    return f' value="{s.number}"' if s.number is not None else ""
 
 
 def _row(s: Source) -> str:
     quote = s.text if len(s.text) <= _QUOTE else s.text[: _QUOTE - 1] + "…"
+    whole = s.number is not None and quote != s.text
     parts = [
         f"<b>{inert(escape_terminal(s.title))}</b>" if s.title else "",
         f"<code>{inert(escape_terminal(s.url))}</code>" if s.url else "",
+        f'<span style="color:{MUTED}">{inert(escape_terminal(s.place))}</span>' if s.place else "",
+        "<small>cited</small>" if s.cited else "",
     ]
     head = " ".join(filter(None, parts))
     said = f'<div style="color:{MUTED}">{inert(escape_terminal(quote))}</div>' if quote else ""
+    if whole:
+        text = f'<div style="white-space:pre-wrap">{inert(escape_terminal(s.text))}</div>'
+        said = f'<details><summary style="cursor:pointer;color:{MUTED}">{inert(escape_terminal(quote))}</summary>{text}</details>'
     return head + said
 
 
-def sources_text(response: Response) -> str:
-    """One line of text for each source."""
+def with_marks(response: Response) -> str:
+    """The text of an answer in which each citation that failed its check says so.
+
+    >>> from fmnb.core.sources import Passage, passage_to_dict
+    >>> with_marks(Response("So it is [2].", extra={"sources": [passage_to_dict(Passage("It is.", "kb"), 1)]}))
+    'So it is [2] (unverified: there is no passage 2).'
+    """
+    text, at = [], 0
+    for c in response.citations:
+        if c.problem:
+            text += [response.text[at : c.end], f" (unverified: {c.problem})"]
+            at = c.end
+    return "".join([*text, response.text[at:]])
+
+
+def sources_text(response: Response, *, problems: bool = False) -> str:
+    """One line of text for each source, and with `problems` for each citation that failed its check.
+
+    Text that was printed as it came cannot be marked where it stands.
+    """
     found = sources(response)
-    lines = [f"  {i}. {escape_terminal(' '.join(filter(None, (s.title, s.url))) or s.text[:80])}" for i, s in enumerate(found, 1)]
+    lines = [
+        f"  {s.number or i}. {escape_terminal(' '.join(filter(None, (s.title, s.url, s.place))) or s.text[:80])}"
+        for i, s in enumerate(found, 1)
+    ]
+    if problems:
+        failed = [c for c in response.citations if c.problem]
+        lines += [f"  unverified: {response.text[c.start : c.end]}: {escape_terminal(c.problem)}" for c in failed]
     return "\n".join([f"{_count(found)}:", *lines]) if found else ""

@@ -129,7 +129,7 @@ class TextView:
     def _end(self, event: Event) -> None:
         self._flush()
         response = anonymized(self.builder.response()) if self.blind else self.builder.response()
-        lines = [*media_lines(response), *filter(None, [sources_text(response)])]
+        lines = [*media_lines(response), *filter(None, [sources_text(response, problems=True)])]
         dim, bright = ("\x1b[2m", "\x1b[0m") if self._tty else ("", "")
         start = "" if not response.text else "\n" if response.text.endswith("\n") else "\n\n"
         start += "\n".join(lines) + "\n" if lines else ""

@@ -1,6 +1,7 @@
 """Indexes over documents: one SQLite file each, searched by words (BM25) and by meaning (vectors).
 
 - `index`: `fm.Index`
+- `open_indexes`: indexes that stay open between cells
 - `locate`: where an index's file is, and which there are
 - `chunks`: a document's blocks to chunks along headings and sentences
 - `frame_document`: a frame's text column as a document

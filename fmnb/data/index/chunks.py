@@ -43,7 +43,8 @@ def chunks(document: Document, size: int = SIZE, overlap: int = OVERLAP) -> list
 
     def end_section() -> None:
         path = tuple(h for _, h in headings)
-        found.extend(replace(c, n=len(found) + i, headings=path) for i, c in enumerate(_pack(section, size, overlap)))
+        for chunk in _pack(section, size, overlap):
+            found.append(replace(chunk, n=len(found), headings=path))
         section.clear()
 
     for block in document.blocks:

@@ -66,7 +66,7 @@ def _passage(group: _Group, file: FileRow, source: str) -> Passage:
     return Passage(
         text=text,
         source=source,
-        title=file.title or file.path.rpartition("/")[2],
+        title=_title(file, first.headings),
         location=location(members),
         headings=first.headings,
         path=file.path,
@@ -74,6 +74,12 @@ def _passage(group: _Group, file: FileRow, source: str) -> Passage:
         score=group.score,
         details={"columns": dict(first.columns)} if first.columns else {},
     )
+
+
+def _title(file: FileRow, headings: Sequence[str]) -> str:
+    """The file's name, and the document's title where no heading says it."""
+    name = file.path.rpartition("/")[2].removeprefix("frame:")
+    return name if not file.title or file.title == name or file.title in headings else f"{file.title} ({name})"
 
 
 def location(members: Sequence[ChunkRow]) -> str:

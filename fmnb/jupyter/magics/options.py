@@ -99,6 +99,7 @@ OPTIONS = (
     _call("format", "f", "FORMAT"),
     _call("schema", "", "TEXT|NAME"),
     _call("attach", "", "PATH|NAME", "list"),
+    _call("with", "", "NAME,NAME", "names", key="sources"),
     _call("api", "", "API"),
     _call("quant", "", "BITS"),
     _call("dtype", "", "TYPE"),
@@ -162,6 +163,8 @@ CONFLICTS = (
     ("chat", "samples", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "vary", "a conversation has one answer per turn; fork it with `%fm chat NAME fork OTHER`"),
     ("chat", "prompts", "the turns of a conversation are what you type"),
+    ("with", "on", "sources are searched in this kernel; leave --on out"),
+    ("with", "format=image", "an image cites nothing"),
     ("save", "prompts", "the prompts already have names"),
     ("format=code", "samples", "only one cell is inserted below; compare first, then ask for code"),
     ("format=code", "vary", "only one cell is inserted below; compare first, then ask for code"),
@@ -261,12 +264,8 @@ def _unknown(flag: str, value: str = "") -> Option:
             raise UsageError("No such option", detail=flag, hint=f"Did you mean {names}?")
     near = [f for f in BY_FLAG if len(flag) > 4 and f.startswith(flag)][:1]  # --temp is --temperature
     near = near or difflib.get_close_matches(flag, BY_FLAG, 1, 0.6)
-    later = {
-        "--with": "sources",
-        "--tools": "tools",
-    }
-    if flag in later:
-        raise UsageError(f"{flag} ({later[flag]}) is not part of this version yet", hint="`%fm help` lists what is.")
+    if flag == "--tools":
+        raise UsageError("--tools is not part of this version yet", hint="`%fm help` lists what is.")
     raise UsageError("No such option", detail=flag, hint=f"Did you mean {near[0]}?" if near else "`%%fm?` lists them.")
 
 

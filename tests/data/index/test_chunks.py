@@ -43,6 +43,7 @@ def test_lines_of_a_chunk_are_those_of_its_sentences():
     for c in found:
         first, last = c.lines
         assert c.text.splitlines() == lines[first - 11 : last - 10]
+    assert [c.n for c in found] == list(range(len(found))) and len(found) > 3
     assert found[0].lines[0] == 11 and found[-1].lines[1] == 210
 
 

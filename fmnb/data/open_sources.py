@@ -1,0 +1,62 @@
+"""What `--with` names: indexes by name, sources in the notebook."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import UsageError
+from ..core.sources import Source
+from .index.locate import index_names
+from .index.open_indexes import open_index
+
+
+def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
+    """The sources of names and objects, each once.
+
+    Args:
+        given: A name, a source, or a list of them.
+        values: The notebook's variables.
+
+    Raises:
+        UsageError: A name is unknown or is two things, or an object is no source.
+    """
+    items = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not items:
+        raise UsageError("--with names no source", hint="For example --with kb; `%fm index` lists the indexes.")
+    found: list[Source] = []
+    for item in items:
+        source = _named(item, values or {}) if isinstance(item, str) else _object(item)
+        if not any(source is f for f in found):
+            found.append(source)
+    return found
+
+
+def _named(name: str, values: Mapping[str, Any]) -> Source:
+    value = values.get(name)
+    variable = isinstance(value, Source)
+    index = name in index_names()
+    if variable and index and getattr(value, "path", None) != index_names()[name]:
+        raise UsageError(f"{name!r} is both an index and a variable of the notebook", hint="Rename the variable.")
+    if variable:
+        assert isinstance(value, Source)
+        return value
+    if index:
+        return open_index(name)
+    if name in values:
+        return _object(value, name)
+    known = [*index_names(), *(n for n, v in values.items() if isinstance(v, Source))]
+    near = difflib.get_close_matches(name, known, 1)
+    raise UsageError(
+        "There is no such source",
+        detail=name,
+        hint=f"Did you mean {near[0]}?" if near else f"`%fm index FILES --name {name if name.isidentifier() else 'kb'}` makes an index.",
+    )
+
+
+def _object(value: Any, name: str = "") -> Source:
+    if isinstance(value, Source) and not isinstance(value, type):
+        return value
+    shown = f"{name}: {type(value).__name__}" if name else type(value).__name__
+    raise UsageError("This is no source of answers", detail=shown, hint="A source is an index's name or an fm.Index.")
