@@ -9,6 +9,7 @@
 - `service_jobs`: batch jobs at a call's service
 - `run`: runs calls side by side; stops one
 - `run_handle`: what everything that runs has in common: listeners, folds, interrupts, the end
+- `sources`: the passages of `--with` as a part of the message
 - `session`: what the kernel remembers: chosen model, last exchange, tape
 - `notebook_model`: the model that a notebook's metadata names
 - `model`: `fm.ask`, `fm.stream`, `fm.Model`

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.response import Response
 from ..core.run_ids import new_run
 from ..core.types import Message, Request
-from ..core.typing import Api, Dtype, Format, Quant, SchemaLike
+from ..core.typing import Api, Dtype, Format, Quant, SchemaLike, SourceLike
 from ..limits.usage import UsageMeter
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Options:
     format: Format = "markdown"
     schema: SchemaLike | SchemaSpec | None = None
     attach: object = ()
-    sources: Any = ()
+    sources: SourceLike | Sequence[SourceLike] = ()
     values: Mapping[str, Any] | None = None
     history: tuple[Message, ...] = ()
     cache: bool = True

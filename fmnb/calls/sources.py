@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.backend import estimate_part_tokens, estimate_text_tokens
 from ..core.errors import FmnbError
 from ..core.labels import text_of
-from ..core.registry import OPEN_SOURCES, load
+from ..core.registry import OPENERS, load
 from ..core.sources import Passage, Source, passage_to_dict
 from ..core.types import Label, Message, Part, Text
 
@@ -39,7 +39,7 @@ _NOTHING = "No source was found for this question: say so, and do not answer fro
 
 @dataclass(frozen=True)
 class Grounding:
-    """What the sources add to a call: a part before the prompt, the passages in it, and notes for the user."""
+    """What the sources add to a call: a part before the prompt, its passages, and notes."""
 
     part: Text
     passages: tuple[dict[str, Any], ...]
@@ -48,7 +48,7 @@ class Grounding:
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
     """The sources of names and objects. Raises UsageError for one that is none."""
-    found: list[Source] = load(OPEN_SOURCES)(given, values)
+    found: list[Source] = load(OPENERS["sources"])(given, values)
     return found
 
 
@@ -136,7 +136,7 @@ def _entry(passage: Passage, number: int) -> str:
 
 
 def _fence(entries: Sequence[str]) -> str:
-    """Digits that no passage contains, the same for the same passages, so that the cache and tapes find the request."""
+    """Digits that no passage contains, the same for the same passages, as cache and tapes need."""
     text = "\n".join(entries)
     for salt in range(1_000):
         fence = hashlib.sha256(f"{salt}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()[:8]

@@ -43,7 +43,9 @@ def check_citations(text: str, passages: Mapping[int, Passage]) -> tuple[Citatio
     code = code_parts(text)
     found: list[Citation] = []
     for start, end in _sentences(text):
-        marks = [m for m in _MARK.finditer(text, start, end) if not _is_definition(text, m) and not any(a <= m.start() < b for a, b in code)]
+        marks = [
+            m for m in _MARK.finditer(text, start, end) if not _is_definition(text, m) and not any(a <= m.start() < b for a, b in code)
+        ]
         cited = {n for m in marks for n in _numbers(m[1])}
         missing = next((q for q in _quotes(text[start:end]) if cited and not _occurs(q, cited, passages)), "")
         for m in marks:
@@ -96,7 +98,7 @@ def _occurs(quote: str, cited: set[int], passages: Mapping[int, Passage]) -> boo
 
 
 def _folded(text: str) -> str:
-    """A text as it is compared: letters and digits, without case, accents' forms and punctuation at the ends."""
+    """A text as it is compared: without case, kinds of quotes and dashes, and marks at the ends."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     plain = re.sub(r"[‘’‚‛`´]", "'", re.sub(r"[‐‑‒–—−]", "-", plain))
     return " ".join(re.sub(r"[*_]", "", plain).split()).strip(" .,;:!?'\"")

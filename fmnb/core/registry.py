@@ -90,8 +90,9 @@ SCORERS = {
 }
 
 
-# opens what `--with` names: called as function(names_or_objects, notebook_variables) -> list of sources
-OPEN_SOURCES = "fmnb.data.open_sources:open_sources"
+# what a higher room does for a call: "sources" opens what `--with` names, called as
+# function(names_or_objects, notebook_variables) -> list of sources
+OPENERS = {"sources": "fmnb.data.open_sources:open_sources"}
 
 
 def load(ref: str) -> Any:

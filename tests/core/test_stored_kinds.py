@@ -19,7 +19,7 @@ EVENTS = (
 ERRORS = (
     "FmnbError UsageError PromptError SchemaError SettingsError LockedError MissingPackageError ModelError UnknownModelError"
     " EndedServiceError NotPulledError DownloadError CannotFitError KeyMissingError KeyRefusedError BudgetError ReplayMissError NotInteractiveError"
-    " StoreError CallError BadRequestError ContextTooLongError RateLimitError ServerError ConnectionFailedError CallTimeoutError"
+    " StoreError CallError BadRequestError ContextTooLongError QueryError RateLimitError ServerError ConnectionFailedError CallTimeoutError"
     " TLSError StreamCutError StreamJunkError EmptyAnswerError ContentFilterError SchemaMismatchError ObjectFailedError"
 ).split()
 PARTS = [

@@ -23,6 +23,7 @@ export const OPTIONS: readonly PromptOption[] = [
   {"long": "format", "short": "f", "value": "FORMAT", "help": "How the answer is used: markdown, text, code, json, html, math or image.", "choices": ["markdown", "text", "code", "json", "html", "math", "image"]},
   {"long": "schema", "short": "", "value": "TEXT|NAME", "help": "Structured output: `name, score float, mood good|bad?`.", "choices": []},
   {"long": "attach", "short": "", "value": "PATH|NAME", "help": "Image, PDF, text or table to send with the prompt (may be repeated).", "choices": []},
+  {"long": "with", "short": "", "value": "NAME,NAME", "help": "Indexes and other sources to answer from, with citations.", "choices": []},
   {"long": "api", "short": "", "value": "API", "help": "Interface of the service: chat, responses or native (default: the service's usual one).", "choices": ["chat", "responses", "native"]},
   {"long": "quant", "short": "", "value": "BITS", "help": "Quantization of local weights: int8, int4 or none.", "choices": ["none", "int8", "int4"]},
   {"long": "dtype", "short": "", "value": "TYPE", "help": "Number type of local weights: float32, bfloat16 or float16.", "choices": ["float32", "bfloat16", "float16"]},
