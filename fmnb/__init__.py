@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .core.response import Response as Response
     from .data.index.index import Index as Index
     from .data.numbers.check import check_numbers as check_numbers
+    from .data.sql.tables import Tables as Tables
+    from .data.sql.tables import sql as sql
     from .evals.datasets.dataset import Dataset as Dataset
     from .evals.datasets.from_log import import_feedback as import_feedback
     from .evals.evaluate import evaluate as evaluate

@@ -42,6 +42,8 @@ PUBLIC = {
     "FmnbError": "fmnb.core.errors:FmnbError",
     "errors": "fmnb.core.errors",
     "schema": "fmnb.prompts.describe:schema",
+    "Tables": "fmnb.data.sql.tables:Tables",
+    "sql": "fmnb.data.sql.tables:sql",
     "Playground": "fmnb.jupyter.widgets.playground:Playground",
     "History": "fmnb.jupyter.widgets.history:History",
     "Interact": "fmnb.jupyter.widgets.interact:Interact",

@@ -3,7 +3,10 @@
 A query is one SELECT over the named tables. It is checked before it runs, and the database is
 locked before anything runs in it.
 
-- `tables`: `fm.Tables`
+- `tables`: `fm.Tables` and `fm.sql`
+- `ask`: from a question to a query, with one repair
+- `card`: what a model is told about the tables
+- `answer`: the query, its rows, and both as a cell
 - `engine`: what answers queries, as a protocol
 - `duckdb_engine`: frames and files in a locked DuckDB, or a DuckDB file
 - `frames`: frames of every kind in and out of DuckDB

@@ -106,20 +106,23 @@ class DuckDBEngine:
                 raise self._failure(e, query) from None
         return Result(frame, self.kind, rows, truncated, time.perf_counter() - start, query)
 
-    def count(self, table: str, limits: Limits) -> int | None:
-        """The number of rows of a table; None if it takes too long."""
-        found = self._rows(f"SELECT count(*) FROM {self.quote(table)}", limits)
-        return int(found[0][0]) if found else None
+    def rows(self, query: str, limits: Limits) -> list[tuple[Any, ...]]:
+        """The rows of a query of ours, which is not checked; none if it fails or takes too long."""
+        with self._turn:
+            self._open()
+            connection = self._connection
+            try:
+                return run_watched(lambda: list(connection.execute(query).fetchall()), connection.interrupt, limits)
+            except (Stopped, self._duckdb.Error):
+                return []
 
-    def sample(self, table: str, rows: int | None, size: int, limits: Limits) -> list[tuple[Any, ...]]:
-        """Up to `size` rows, evenly spread."""
+    def spread(self, table: str, rows: int | None, size: int) -> str:
+        """A query of about `size` rows from all over the table; a fixed step could follow a pattern in it."""
         source = self.quote(table)
         if rows is None or rows <= size:
-            return self._rows(f"SELECT * FROM {source} LIMIT {size}", limits)
-        every = -(-rows // size)
-        spread = f"SELECT *, row_number() OVER () AS fmnb_row FROM {source}"
-        picked = f"SELECT * EXCLUDE (fmnb_row) FROM ({spread}) WHERE fmnb_row % {every} = 1 LIMIT {size}"
-        return self._rows(picked, limits) or self._rows(f"SELECT * FROM {source} LIMIT {size}", limits)
+            return f"SELECT * FROM {source} LIMIT {size}"
+        numbered = f"SELECT *, row_number() OVER () AS fmnb_row FROM {source}"
+        return f"SELECT * EXCLUDE (fmnb_row) FROM ({numbered}) WHERE hash(fmnb_row) % {-(-rows // size)} = 0 LIMIT {size}"
 
     def quote(self, name: str) -> str:
         """A name as an identifier; "schema.table" has two."""
@@ -139,20 +142,10 @@ class DuckDBEngine:
         try:
             result = self._connection.execute(f"SELECT * FROM {self.quote(table)} LIMIT 0")
         except self._duckdb.Error:
-            names = self._rows("SELECT table_name FROM information_schema.tables ORDER BY 1", Limits())
+            names = self.rows("SELECT table_name FROM information_schema.tables ORDER BY 1", Limits())
             hint = f"Its tables are {', '.join(n for (n,) in names[:20])}." if names else ""
             raise UsageError("The database has no such table", detail=table, hint=hint) from None
         return tuple(Column(str(d[0]), str(d[1])) for d in result.description)
-
-    def _rows(self, query: str, limits: Limits) -> list[tuple[Any, ...]]:
-        """The rows of a query of ours; none if it takes too long."""
-        with self._turn:
-            self._open()
-            connection = self._connection
-            try:
-                return run_watched(lambda: list(connection.execute(query).fetchall()), connection.interrupt, limits)
-            except (Stopped, self._duckdb.Error):
-                return []
 
     def _explained_and_run(self, query: str, limit: int) -> tuple[Any, int, bool]:
         """The frame of a query, which is planned first, so that a wrong name is found before anything runs."""

@@ -45,12 +45,12 @@ class Engine(Protocol):
         """Check and run a query. Raises QueryError."""
         ...
 
-    def count(self, table: str, limits: Limits) -> int | None:
-        """The number of rows of a table; None if it takes too long."""
+    def rows(self, query: str, limits: Limits) -> list[tuple[Any, ...]]:
+        """The rows of a query of ours, which is not checked; none if it fails or takes too long."""
         ...
 
-    def sample(self, table: str, rows: int | None, size: int, limits: Limits) -> list[tuple[Any, ...]]:
-        """Up to `size` rows of a table of `rows` rows, the same every time where the table is the same."""
+    def spread(self, table: str, rows: int | None, size: int) -> str:
+        """A query of about `size` rows of a table of `rows` rows; the same rows every time."""
         ...
 
     def quote(self, name: str) -> str:

@@ -187,3 +187,28 @@ def _unique(names: list[str]) -> list[str]:
             free, k = f"{n}_{k}", k + 1
         out.append(free)
     return out
+
+
+def head(frame: Any, kind: str, count: int) -> list[dict[str, Any]]:
+    """The first rows of a frame as dicts of Python values."""
+    match kind:
+        case "pandas":
+            part = frame.iloc[:count].astype(object)
+            return [{str(k): _python(v) for k, v in r.items()} for r in part.to_dict("records")]
+        case "polars":
+            return frame.head(count).to_dicts()
+        case "arrow":
+            return frame.slice(0, count).to_pylist()
+        case "duckdb":
+            return [dict(zip(frame.columns, r, strict=True)) for r in frame.limit(count).fetchall()]
+        case "columns":
+            return [dict(zip(frame, r, strict=True)) for r in islice(zip(*frame.values(), strict=True), count)]
+        case _:
+            return list(frame[:count])
+
+
+def _python(value: Any) -> Any:
+    """A cell of pandas as a Python value; missing ones are None."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
+        return None
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value

@@ -22,7 +22,7 @@ _QUERIES = ("Select", "Union", "Intersect", "Except", "Values", "Subquery")
 _FORBIDDEN = (
     "Insert Update Delete Merge Drop Create Alter AlterColumn TruncateTable Copy Command Into Lock Attach Detach Set SetItem Pragma Use"
     " Transaction Commit Rollback Kill Describe Summarize Show Cache Uncache Refresh LoadData Analyze Execute Comment Grant Revoke"
-    " Parameter SessionParameter Placeholder Hint Export Install ReadCSV ReadParquet StagedFilePath DirectoryStage"
+    " Parameter SessionParameter Placeholder Hint Export Install StagedFilePath DirectoryStage"
 ).split()
 SERVERS = ("postgres", "mysql", "tsql", "oracle", "snowflake", "bigquery", "redshift")
 # Functions that sqlglot has no class for, and that only compute.

@@ -1,14 +1,25 @@
-"""`fm.Tables`: frames, files or a database, asked with SQL that is checked before it runs."""
+"""`fm.Tables` and `fm.sql`: frames, files or a database, asked with SQL that is checked before it runs."""
 
 from __future__ import annotations
 
+import re
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from ...core.errors import UsageError
-from ...core.typing import DataFrame, TableLike
+from ...calls.options import CallOptions, with_options
+from ...calls.prepare import options_from
+from ...core.errors import QueryError, UsageError
+from ...core.events import Sink
+from ...core.labels import column_label, join, label_frame
+from ...core.sources import Passage, Retrieved
+from ...core.types import Label
+from ...core.typing import DataFrame, ModelLike, TableLike
+from . import ask as asking
+from . import card as cards
+from .answer import SqlAnswer
 from .duckdb_engine import memory_engine
 from .engine import Engine, Result
 from .files import is_path
@@ -29,6 +40,8 @@ class Tables:
         frames: Tables by name, for names that are options of this function, such as "limit".
         limit: The most rows that a query returns.
         seconds: The time limit of a query.
+        samples: Whether models see values of the columns: ranges, and up to five values. By default,
+            they do unless `df.attrs["data_class"]` is personal or secret.
         name: The name in notes and sources.
         **more: Tables by name: a DataFrame of pandas or polars, an Arrow table, a DuckDB relation, a
             list of dicts, a dict of columns, or the path of a CSV, TSV, JSON, JSONL, Parquet or xlsx file.
@@ -48,10 +61,14 @@ class Tables:
         *,
         limit: int = 10_000,
         seconds: float = 20.0,
+        samples: bool | None = None,
         name: str = "tables",
         **more: TableLike,
     ):
         self.name = name
+        self._samples = samples
+        self._profiles: tuple[cards.TableProfile, ...] | None = None
+        self._source = _code({**(frames or {}), **more})
         self._limits = _limits(limit, seconds)
         self._engine, self.notes, self._attributes = _in_memory({**(frames or {}), **more})
 
@@ -86,6 +103,119 @@ class Tables:
             warnings.warn(f"fmnb: these are the first {result.rows:,} rows; the query has more (`limit=`)", stacklevel=2)
         return result.frame
 
+    def card(self, question: str = "") -> str:
+        """What a model is told about the tables: columns, types, nulls, ranges and some values.
+
+        Args:
+            question: Where there are too many columns, those that have to do with it are described.
+
+        Returns:
+            The text, of at most about 1,500 tokens.
+
+        >>> print(Tables(sales=[{"region": "north", "qty": 3}]).card())
+        table sales (1 row)
+        - region VARCHAR: such as "north"
+        - qty BIGINT: 3 to 3; such as 3
+        <BLANKLINE>
+        """
+        return cards.card(self._engine, self._profile(), question).text
+
+    @with_options(CallOptions)
+    def ask(
+        self, question: str, model: ModelLike | None = None, *, sinks: Sequence[Sink] = (), **options: Unpack[CallOptions]
+    ) -> SqlAnswer:
+        """Let a model write the query for a question, and run it.
+
+        Args:
+            question: What to find out.
+            model: The model, as in `fm.ask`.
+            sinks: Functions that receive every event of the calls.
+            **options: Options of the calls: see `CallOptions`. There is no schema or format.
+
+        Returns:
+            The query, its rows as `df`, and how it came about.
+
+        Raises:
+            QueryError: No query could be made of the question; its `sql` is the last one.
+            FmnbError: As `fm.ask` does.
+
+        >>> sales = Tables(sales=[{"region": "north", "qty": 3}])
+        >>> sales.ask("How many in all?", lambda prompt: "select sum(qty) n from sales").df
+        [{'n': 3}]
+        """
+        if not isinstance(question, str) or not question.strip():
+            raise UsageError("The question is empty", hint="Ask in words: tables.ask('Revenue per region?').")
+        if unusable := [n for n in ("schema", "format", "values", "attach") if n in options]:
+            raise UsageError(
+                "This option is not used here", detail=unusable[0], hint="The answer is a query; put values into the question."
+            )
+        asked = asking.ask(self._engine, self._profile(), question, model, self._limits, options_from(options), sinks)
+        result = asked.result
+        tables = tuple(t for t in self.names if re.search(rf"(?<!\w){re.escape(t)}(?!\w)", result.sql, re.I))
+        label = self._label(tables)
+        if result.kind == "pandas" and label is not None:
+            label_frame(result.frame.attrs, {str(c): label for c in result.frame.columns})
+        return SqlAnswer(
+            question=question,
+            sql=result.sql,
+            df=result.frame,
+            rows=result.rows,
+            truncated=result.truncated,
+            seconds=result.seconds,
+            repairs=asked.repairs,
+            run=asked.run,
+            runs=asked.runs,
+            model=asked.model,
+            tables=tables,
+            notes=self.notes,
+            label=label,
+            kind=result.kind,
+            source=self._source,
+        )
+
+    def retrieve(self, question: str, *, limit: int = 8, model: ModelLike | None = None) -> Retrieved:
+        """The rows that answer a question, as a passage to cite; for `--with`.
+
+        Args:
+            question: What to find out.
+            limit: The most passages; there is one.
+            model: The model that writes the query.
+
+        Returns:
+            A passage with the rows as text and the query in its details, and the rows as the frame `result`.
+            If no query could be made, a note says why.
+
+        >>> sales = Tables(sales=[{"region": "north", "qty": 3}])
+        >>> found = sales.retrieve("How many?", model=lambda prompt: "select sum(qty) n from sales")
+        >>> found.passages[0].text, found.passages[0].details["sql"]
+        ('n\\n3', 'select sum(qty) n from sales')
+        """
+        try:
+            answer = self.ask(question, model)
+        except QueryError as e:
+            return Retrieved(notes=(f"{self.name}: {e}", *self.notes))
+        details = {"sql": answer.sql, "rows": answer.rows, "truncated": answer.truncated, "tables": list(answer.tables), "run": answer.run}
+        passage = Passage(
+            text=answer.text(),
+            source=self.name,
+            title=f"{' and '.join(answer.tables) or self.name}, by SQL",
+            location=f"{answer.rows:,} row{'s' * (answer.rows != 1)}",
+            time=time.time(),
+            details=details,
+            label=join([Passage("", "").label, answer.label]) or Passage("", "").label,
+        )
+        return Retrieved((passage,)[:limit], {"result": answer.df}, answer.notes)
+
+    def _profile(self) -> tuple[cards.TableProfile, ...]:
+        """What the card says, read once."""
+        if self._profiles is None:
+            self._profiles = cards.profile(self._engine, self._attributes, self._samples)
+        return self._profiles
+
+    def _label(self, tables: Sequence[str]) -> Label | None:
+        """The label of what a query over these tables returns."""
+        return join(column_label(self._attributes.get(t, {}), [c.name for c in self._engine.columns[t]]) for t in tables)
+
     def close(self) -> None:
         """Close the connection and release the frames."""
         self._engine.close()
@@ -104,6 +234,58 @@ class Tables:
         if not isinstance(query, str):
             raise UsageError("The query must be a string", detail=type(query).__name__)
         return self._engine.run(query, limits)
+
+
+@with_options(CallOptions)
+def sql(
+    question: str,
+    tables: Tables | Mapping[str, TableLike] | DataFrame,
+    model: ModelLike | None = None,
+    *,
+    sinks: Sequence[Sink] = (),
+    **options: Unpack[CallOptions],
+) -> SqlAnswer:
+    """Answer a question about tables with a query that a model writes.
+
+    Args:
+        question: What to find out.
+        tables: An `fm.Tables`, a dict of tables by name, or one frame, which the query calls "data".
+        model: The model, as in `fm.ask`.
+        sinks: Functions that receive every event of the calls.
+        **options: Options of the calls: see `CallOptions`.
+
+    Returns:
+        The query, its rows as `df`, and how it came about.
+
+    Raises:
+        QueryError: No query could be made of the question; its `sql` is the last one.
+        UsageError: A table cannot be read.
+        FmnbError: As `fm.ask` does.
+
+    >>> answer = sql("How many?", {"sales": [{"qty": 3}]}, lambda prompt: "select sum(qty) n from sales")
+    >>> answer.sql, answer.df
+    ('select sum(qty) n from sales', [{'n': 3}])
+    """
+    if isinstance(tables, Tables):
+        return tables.ask(question, model, sinks=sinks, **options)
+    named = tables if isinstance(tables, Mapping) and not _is_columns(tables) else {"data": tables}
+    with Tables(named) as opened:  # type: ignore[arg-type]
+        return opened.ask(question, model, sinks=sinks, **options)
+
+
+def _is_columns(value: Mapping[str, Any]) -> bool:
+    """Whether a dict is one table, of columns: its values are lists of plain cells."""
+    return all(
+        isinstance(v, (list, tuple)) and not any(isinstance(c, (Mapping, list, tuple)) for c in v[:20]) for v in value.values()
+    ) and bool(value)
+
+
+def _code(tables: Mapping[str, Any]) -> str:
+    """The call that makes these tables, for a cell; a frame is called by the name of its table."""
+    named = [(n, repr(str(v)) if is_path(v) else n if n.isidentifier() else "frame") for n, v in tables.items() if isinstance(n, str)]
+    keywords = ", ".join(f"{n}={v}" for n, v in named if n.isidentifier())
+    others = ", ".join(f"{n!r}: {v}" for n, v in named if not n.isidentifier())
+    return f"fm.Tables({', '.join(p for p in (f'{{{others}}}' if others else '', keywords) if p)})"
 
 
 def _limits(rows: int, seconds: float) -> Limits:

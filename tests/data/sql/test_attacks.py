@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-pytest.importorskip("duckdb")
-pytest.importorskip("sqlglot")
-
 from fmnb.core.errors import QueryError
 from fmnb.data.sql.tables import Tables
+
+pytest.importorskip("duckdb")
+pytest.importorskip("sqlglot")
 
 # The first 18 are those of the study that the lock-down order comes from.
 ATTACKS = {

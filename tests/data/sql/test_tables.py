@@ -10,11 +10,11 @@ from datetime import date
 
 import pytest
 
-pytest.importorskip("duckdb")
-pytest.importorskip("sqlglot")
-
 from fmnb.core.errors import QueryError, UsageError
 from fmnb.data.sql.tables import Tables
+
+pytest.importorskip("duckdb")
+pytest.importorskip("sqlglot")
 
 ROWS = [{"region": "north", "qty": 1}, {"region": "south", "qty": 2}, {"region": "north", "qty": 3}]
 SUMS = "select region, sum(qty) as n from t group by region order by region"
