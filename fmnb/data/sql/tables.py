@@ -1,4 +1,4 @@
-"""`fm.Tables` and `fm.sql`: frames, files or a database, asked with SQL that is checked before it runs."""
+"""`fm.Tables` and `fm.sql`: frames, files or a database, asked with SQL that is checked first."""
 
 from __future__ import annotations
 
