@@ -145,7 +145,7 @@ class Tables:
         """
         if not isinstance(question, str) or not question.strip():
             raise UsageError("The question is empty", hint="Ask in words: tables.ask('Revenue per region?').")
-        if unusable := [n for n in ("schema", "format", "values", "attach") if n in options]:
+        if unusable := [n for n in ("schema", "format", "values", "attach", "sources") if n in options]:
             raise UsageError(
                 "This option is not used here", detail=unusable[0], hint="The answer is a query; put values into the question."
             )
