@@ -33,8 +33,11 @@ PACKAGES = {
     "torch": ("local models, every other kind", "torch"),
     "transformers": ("local models, every other kind", "torch"),
     "pandas": ("answers as DataFrames", "frames"),
-    "pypdf": ("text of PDFs", "attach"),
-    "pillow": ("images made smaller", "attach"),
+    "pypdf": ("text of PDFs", "docs"),
+    "python-docx": ("Word files", "docs"),
+    "python-pptx": ("PowerPoint files", "docs"),
+    "openpyxl": ("Excel workbooks", "docs"),
+    "pillow": ("images made smaller", "docs"),
     "jupyterlab": ("JupyterLab", "lab"),
 }
 

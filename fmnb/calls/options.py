@@ -56,7 +56,7 @@ class CallOptions(TypedDict, total=False):
     """
 
     attach: object
-    """Image, PDF, text or table to send with the prompt.
+    """Image, PDF, Office file, HTML page, text or table to send with the prompt.
 
     A path or a value of the notebook (a figure, a frame, bytes), or a list of them.
     """

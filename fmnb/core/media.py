@@ -155,7 +155,7 @@ def with_metadata(png: bytes, said: dict[str, str]) -> bytes:
 
 def open_image(data: bytes, kind: str, about: dict[str, Any]) -> Any:
     """A PIL image with `about` in its info; UsageError if Pillow cannot open it."""
-    pil = require("PIL.Image", "attach", "to open an image")
+    pil = require("PIL.Image", "docs", "to open an image")
     try:
         picture = pil.open(io.BytesIO(data))
         picture.load()

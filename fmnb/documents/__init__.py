@@ -1,15 +1,31 @@
 """Readers of files: one document as blocks of text with their locations.
 
 - `document`: what a reader returns: blocks, pictures, notes
+- `document_text`: a document as one text for a prompt
 - `read`: reads any supported file; start here
-- `formats`: the reader of each format
 - `walk`: which files of a folder may be read, and why the others are skipped
 - `kinds`: which format a file has, from its first bytes and its name
 - `limits`: how large a document may be, and how long reading it may take
+- `formats`: the reader of each format
+- `child`: parses a document in a process of its own, with limits of memory and time
+- `archive`: checks of docx, pptx and xlsx files before a library opens them
 - `inert_document`: a document without control and invisible characters
 - `plain`: text files: encodings, paragraphs
 - `markdown`: Markdown files
-- `picture`: images, without text of their own
-- `visible`: which HTML elements a reader of the page sees
+- `html`: HTML pages
 - `html_tokens`: tags, comments and text of HTML
+- `visible`: which HTML elements a person sees
+- `notebook`: Jupyter notebooks
+- `code`: code, Python by its definitions
+- `tabular`: CSV, JSON and JSONL files
+- `parquet`: Parquet files
+- `frame`: the text column of a data frame
+- `table_text`: tables and rows as text
+- `pdf`: PDF files
+- `pdf_visible`: which text of a PDF a person sees
+- `docx`: Word files
+- `pptx`: PowerPoint files
+- `xlsx`: Excel workbooks
+- `picture`: image files
+- `pictures`: the pictures inside a document
 """

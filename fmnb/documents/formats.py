@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from ..core.errors import UsageError
 from .document import Document
 from .kinds import MEDIA_TYPES, Kind
 from .limits import Limits
@@ -39,8 +38,51 @@ def parse(kind: Kind, file: BinaryIO, name: str, limits: Limits) -> Document:
             from .markdown import read_markdown
 
             return read_markdown(file.read(), name)
+        case "html":
+            from .html import read_html
+
+            return read_html(file.read(), name)
+        case "notebook":
+            from .notebook import read_notebook
+
+            return read_notebook(file.read(), name)
+        case "code":
+            from .code import read_code
+
+            return read_code(file.read(), name)
+        case "csv":
+            from .tabular import read_csv
+
+            return read_csv(file.read(), name, limits)
+        case "json":
+            from .tabular import read_json
+
+            return read_json(file.read(), name, limits)
+        case "jsonl":
+            from .tabular import read_jsonl
+
+            return read_jsonl(file.read(), name, limits)
+        case "parquet":
+            from .parquet import read_parquet
+
+            return read_parquet(file, name, limits)
+        case "pdf":
+            from .pdf import read_pdf
+
+            return read_pdf(file, name, limits)
+        case "docx":
+            from .docx import read_docx
+
+            return read_docx(file, name, limits)
+        case "pptx":
+            from .pptx import read_pptx
+
+            return read_pptx(file, name, limits)
+        case "xlsx":
+            from .xlsx import read_xlsx
+
+            return read_xlsx(file, name, limits)
         case "picture":
             from .picture import read_picture
 
             return read_picture(file.read(), name)
-    raise UsageError("No reader knows this format", detail=name)

@@ -30,6 +30,7 @@ class Token:
     end: int
     tag: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    closed: bool = False  # ends in `/>`, which counts for svg and math alone
 
 
 def html_tokens(page: str) -> Iterator[Token]:
@@ -80,7 +81,7 @@ def _markup(page: str, mark: int) -> Token | None:
         end = page.find(">", mark)
         return Token("comment", mark, end + 1 if end >= 0 else len(page))
     attributes, end = _attributes(page, name.end())
-    return Token("end" if after == "/" else "start", mark, end, name[0].lower(), attributes)
+    return Token("end" if after == "/" else "start", mark, end, name[0].lower(), attributes, page[end - 2 : end] == "/>")
 
 
 def _attributes(page: str, at: int) -> tuple[dict[str, str], int]:

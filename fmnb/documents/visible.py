@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .html_tokens import html_tokens
+from .html_tokens import Token, html_tokens
 
 Color = tuple[int, int, int]
 
@@ -66,8 +66,9 @@ class Elements:
         """Whether an element of that tag is open."""
         return self._count[tag] > 0
 
-    def open(self, tag: str, attributes: Mapping[str, str]) -> None:
+    def open(self, token: Token) -> None:
         """A start tag; elements that it ends without an end tag are closed."""
+        tag, attributes = token.tag, token.attributes
         ends = {"p"} if tag in _PARAGRAPH_ENDS else _ENDS.get(tag, set())
         while self._stack[-1].tag in ends:
             self._pop()
@@ -76,7 +77,7 @@ class Elements:
         color, background = _colors(attributes, style, above)
         unreadable = background is not None and sum(abs(a - b) for a, b in zip(color, background, strict=True)) < _ALIKE
         hidden = above.hidden or unreadable or _hides(attributes, style)
-        if tag not in VOID:
+        if tag not in VOID and not (token.closed and tag in ("svg", "math")):
             self._stack.append(_Open(tag, hidden, color, background))
             self._count[tag] += 1
             self._in_code += tag in CODE
@@ -145,8 +146,8 @@ def _color(text: str) -> Color | None:
     if m := re.fullmatch(r"rgba?\(\s*(\d+)%?[\s,]+(\d+)%?[\s,]+(\d+)%?.*\)", text):
         scale = 2.55 if "%" in text.split("/")[0] else 1
         return int(int(m[1]) * scale), int(int(m[2]) * scale), int(int(m[3]) * scale)
-    if m := re.fullmatch(r"hsla?\(.*?,?\s*(\d+)%\s*(?:[,/].*)?\)", text):
-        return _WHITE if int(m[1]) >= 97 else _BLACK if int(m[1]) <= 3 else None
+    if text.startswith("hsl") and len(parts := re.findall(r"(\d+)%", text)) >= 2:
+        return _WHITE if int(parts[1]) >= 97 else _BLACK if int(parts[1]) <= 3 else None
     return None
 
 
@@ -167,7 +168,7 @@ def hidden_spans(text: str) -> list[tuple[int, int]]:
     for token in html_tokens(text):
         hidden = elements.hidden  # of the parent: an end tag is hidden with its element
         if token.kind == "start":
-            elements.open(token.tag, token.attributes)
+            elements.open(token)
             hidden = elements.hidden or token.tag in CODE
         elif token.kind == "end":
             elements.close(token.tag)

@@ -1,8 +1,9 @@
 """`--attach`: a file or a variable as parts of a message.
 
 Images and PDFs are sent unchanged (or as text, for a model that reads no PDFs), tables are described
-like data frames, text is sent completely under its file name. Nothing is downloaded: URLs are
-refused.
+like data frames, text is sent completely under its file name. Word, PowerPoint and Excel files and HTML
+pages are sent as the text that the readers of `documents` find, with their limits. Nothing is downloaded:
+URLs are refused.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from typing import Any
 
 from ..config.settings import working_folder
 from ..core.errors import UsageError
-from ..core.optional import require
+from ..core.media import format_size
 from ..core.types import File, Image, Part, Text
+from ..documents.document_text import document_text
+from ..documents.limits import LIMITS
+from ..documents.read import read
 from .dataframes import Table, table_of
 from .describe import describe, table_text
 from .figures import image_of, sniff
 
+_DOCUMENTS = frozenset((".docx", ".docm", ".pptx", ".pptm", ".ppsx", ".xlsx", ".xlsm", ".html", ".htm", ".xhtml", ".doc", ".ppt", ".xls"))
 TEXT = 400_000  # characters of one file; longer files are refused, not truncated
 
 
@@ -80,21 +85,17 @@ def _describe(value: Any) -> str:
 
 def pdf_text(data: bytes, name: str = "document.pdf") -> str:
     """The text of a PDF by page, under a line with its name; pages without text are marked."""
-    pypdf = require("pypdf", "attach", "to read the text of a PDF")
-    try:
-        pages = [page.extract_text() or "" for page in pypdf.PdfReader(io.BytesIO(data)).pages]
-    except Exception as e:  # pypdf raises many kinds of errors for a broken file
-        raise UsageError(
-            f"The PDF {name} cannot be read", detail=f"{type(e).__name__}: {e}", hint="Save it again, or attach its text."
-        ) from None
-    if not any(p.strip() for p in pages):
+    document = read(data, name)
+    pages = document.pages or 0
+    if not document.blocks:
         raise UsageError(
             f"The PDF {name} has no text",
-            detail=f"{len(pages)} scanned pages",
+            detail=f"{pages} scanned pages",
             hint="Use a model that reads PDFs, or attach images of the pages.",
         )
-    body = "\n".join(f"[page {i}]\n{p.strip() or '(no text on this page)'}" for i, p in enumerate(pages, 1))
-    return f"{name} ({len(pages)} page{'s' if len(pages) != 1 else ''}):\n{body}\n"
+    texts = {n: "\n\n".join(b.text for b in document.blocks if b.page == n) for n in range(1, pages + 1)}
+    body = "\n".join(f"[page {n}]\n{text or '(no text on this page)'}" for n, text in texts.items())
+    return f"{name} ({pages} page{'s' if pages != 1 else ''}):\n{body}\n"
 
 
 def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
@@ -112,6 +113,11 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
     if not path.is_file():  # reading a pipe or a device may never end
         raise UsageError("Only a regular file can be attached", detail=str(path), hint="Copy its content into a file first.")
     try:
+        if (size := path.stat().st_size) > LIMITS.size:
+            limit = format_size(LIMITS.size)
+            raise UsageError(
+                f"{path.name} is too large to attach", detail=f"{format_size(size)}, the limit is {limit}", hint="Attach a part."
+            )
         data = path.read_bytes()
     except OSError as e:
         raise UsageError("The file cannot be read", detail=f"{path}: {e.strerror}", hint="Check its permissions.") from None
@@ -121,22 +127,29 @@ def _file(source: str | Path, as_text: bool) -> tuple[Part, ...]:
     if kind == "application/pdf":
         return (Text(pdf_text(data, path.name)),) if as_text else (File(data, kind, path.name),)
     suffix = path.suffix.lower()
+    if suffix in _DOCUMENTS or data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return (Text(_fenced(path, document_text(read(data, path.name)), "")),)
     if suffix in (".parquet", ".pq", ".feather", ".arrow") or data[:4] == b"PAR1":
         return (Text(table_text(_columnar(path, data), path.name)),)
     text = _text(path, data)
     if suffix in (".csv", ".tsv"):
         return (Text(table_text(_csv(path, text), path.name)),)
+    if suffix == ".ipynb":
+        text = _notebook(path, text)
+        suffix = ".py"
+    return (Text(_fenced(path, text, _language(suffix))),)
+
+
+def _fenced(path: Path, text: str, language: str) -> str:
+    """A text under its file's name, in a fence that it cannot close."""
     if len(text) > TEXT:
         raise UsageError(
             f"{path.name} is too long to attach",
             detail=f"{len(text):,} characters, the limit is {TEXT:,}",
             hint="Attach only the relevant part.",
         )
-    if suffix == ".ipynb":
-        text = _notebook(path, text)
-        suffix = ".py"
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return (Text(f"{path.name}:\n{fence}{_language(suffix)}\n{text.rstrip(chr(10))}\n{fence}\n"),)
+    return f"{path.name}:\n{fence}{language}\n{text.rstrip(chr(10))}\n{fence}\n"
 
 
 def _text(path: Path, data: bytes) -> str:
@@ -153,21 +166,21 @@ def _text(path: Path, data: bytes) -> str:
         raise UsageError(
             "No model reads this kind of file",
             detail=f"{path.name}: {len(data):,} bytes, not text",
-            hint="Images (PNG, JPEG, GIF, WebP), PDF, text, code, JSON, CSV and Parquet can be attached.",
+            hint="Images (PNG, JPEG, GIF, WebP), PDF, docx, pptx, xlsx, HTML, text, code, JSON, CSV and Parquet can be attached.",
         )
     return text
 
 
 def _columnar(path: Path, data: bytes) -> Table:
-    for module, read in (("pyarrow.parquet", "read_table"), ("polars", "read_parquet"), ("pandas", "read_parquet")):
+    for module, function in (("pyarrow.parquet", "read_table"), ("polars", "read_parquet"), ("pandas", "read_parquet")):
         if path.suffix.lower() in (".feather", ".arrow"):
-            module, read = (
+            module, function = (
                 ("pyarrow.feather", "read_table")
                 if module.startswith("pyarrow")
                 else (module, "read_ipc" if module == "polars" else "read_feather")
             )
         try:
-            frame = getattr(importlib.import_module(module), read)(io.BytesIO(data))
+            frame = getattr(importlib.import_module(module), function)(io.BytesIO(data))
         except ImportError:
             continue
         except Exception as e:

@@ -90,7 +90,7 @@ def _fit(data: bytes, kind: str, alt: str) -> Image:
         raise UsageError(
             "This image is larger than services accept",
             detail=f"{len(data) / 1e6:.1f} MB, the limit is {BYTES / 1e6:.1f} MB",
-            hint='Scale it down, or run `%pip install "fmnb[attach]"` and it is done for you.',
+            hint='Scale it down, or run `%pip install "fmnb[docs]"` and it is done for you.',
         ) from None
     picture = pil.open(io.BytesIO(data))
     picture.thumbnail((SIDE, SIDE))

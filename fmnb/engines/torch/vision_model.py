@@ -46,7 +46,7 @@ class VisionModel:
 
         Raises ModelError if the library fails, MissingPackageError for a missing package.
         """
-        require("PIL", "attach", "to read images")
+        require("PIL", "docs", "to read images")
         self._library = require("transformers", "torch", "to run models from a folder")
         self._processor = _processor(self._library, path)
         self._model, generation = load_pretrained(path, "AutoModelForImageTextToText", precision)
@@ -136,7 +136,7 @@ def _with_images(turn: dict[str, Any], m: Message) -> dict[str, Any]:
 
 
 def _picture(image: Image) -> Any:
-    require("PIL", "attach", "to read images")
+    require("PIL", "docs", "to read images")
     from PIL import Image as Pictures
 
     try:

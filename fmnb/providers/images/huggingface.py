@@ -66,7 +66,7 @@ async def stream(p: Profile, model: str, options: ImageOptions) -> AsyncIterator
 
 def _call(p: Profile, model: str, options: ImageOptions, secret: str, video: bool, number: int) -> bytes:
     hub = require("huggingface_hub", "all", "to reach Hugging Face")
-    require("PIL.Image", "attach", "to open images from Hugging Face")
+    require("PIL.Image", "docs", "to open images from Hugging Face")
     name, _, provider = model.partition(":")
     if p.host == _ROUTER:
         if not secret.startswith("hf_"):  # the client would send any other key to the provider

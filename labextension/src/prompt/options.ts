@@ -22,7 +22,7 @@ export const OPTIONS: readonly PromptOption[] = [
   {"long": "param", "short": "p", "value": "KEY=VALUE", "help": "Raw wire parameter, sent to the service unchanged (may be repeated).", "choices": []},
   {"long": "format", "short": "f", "value": "FORMAT", "help": "How the answer is used: markdown, text, code, json, html, math or image.", "choices": ["markdown", "text", "code", "json", "html", "math", "image"]},
   {"long": "schema", "short": "", "value": "TEXT|NAME", "help": "Structured output: `name, score float, mood good|bad?`.", "choices": []},
-  {"long": "attach", "short": "", "value": "PATH|NAME", "help": "Image, PDF, text or table to send with the prompt (may be repeated).", "choices": []},
+  {"long": "attach", "short": "", "value": "PATH|NAME", "help": "Image, PDF, Office file, HTML page, text or table to send with the prompt (may be repeated).", "choices": []},
   {"long": "with", "short": "", "value": "NAME,NAME", "help": "Indexes and other sources to answer from, with citations.", "choices": []},
   {"long": "api", "short": "", "value": "API", "help": "Interface of the service: chat, responses or native (default: the service's usual one).", "choices": ["chat", "responses", "native"]},
   {"long": "quant", "short": "", "value": "BITS", "help": "Quantization of local weights: int8, int4 or none.", "choices": ["none", "int8", "int4"]},

@@ -1,0 +1,252 @@
+"""Removes text from the content of a PDF's page that a person does not see, while pypdf reads it.
+
+Hidden is text that is drawn invisibly (render mode 3), fully transparent, in the color of what is
+behind it, smaller than a point, or outside of the page. Invisible text over a picture is the text layer of
+a scan: it stays. What cannot be decided stays: text over shapes, gradients, patterns and clipped areas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+Matrix = tuple[float, float, float, float, float, float]
+Box = tuple[float, float, float, float]
+Color = tuple[float, float, float] | None  # None: unknown
+
+_WHITE: Color = (1.0, 1.0, 1.0)
+_ALIKE = 0.12  # sum of the differences of red, green and blue
+_REGIONS = 3_000  # painted areas of a page that are remembered
+_THIN = 3.0  # points; a narrower area is a line
+_SHOW = {b"Tj", b"TJ", b"'", b'"'}
+_FILLS = {b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"}
+_IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    color: Color = (0.0, 0.0, 0.0)
+    space: str = "DeviceGray"
+    mode: int = 0
+    alpha: float = 1.0
+    clip: Box | None = None  # a rectangle that what is painted lies in
+    clipped: bool = False  # by another shape
+    size: float = 0.0
+
+
+class VisibleText:
+    """Follows the content of one page; pypdf calls `before` and `after` with each operator."""
+
+    def __init__(self, page: Any) -> None:
+        box = page.mediabox
+        self._page: Box = (float(box.left), float(box.bottom), float(box.right), float(box.top))
+        self._resources = _get(_get(page, "/Resources"), None)
+        self._state, self._saved = _State(), []  # type: ignore[var-annotated]
+        self._bases: list[Matrix] = [_IDENTITY]
+        self._pending: Matrix | None = None
+        self._path: list[tuple[float, float]] = []
+        self._rectangle = True  # whether the path has only rectangles
+        self._next_clip = False
+        self._regions: list[tuple[Box, Color, bool]] = []  # area, color, whether it is a picture
+        self.hidden = False
+        self.scan = False
+
+    def before(self, operator: bytes, operands: Any, cm: Any, tm: Any) -> None:
+        """An operator before pypdf acts on it; hidden text is taken out of its operands."""
+        if self._pending is not None:
+            self._bases.append(self._pending)
+            self._pending = None
+        try:
+            if operator in _SHOW:
+                self._show(operator, operands, _times(_matrix(tm), self._device(cm)))
+            else:
+                self._follow(operator, operands, cm)
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError):
+            pass  # a damaged operator: pypdf ignores it as well
+
+    def after(self, operator: bytes, operands: Any, cm: Any, tm: Any) -> None:
+        """An operator after pypdf acted on it; a form ends with the `Do` that drew it."""
+        if operator == b"Do":
+            if self._pending is None and len(self._bases) > 1:
+                self._bases.pop()
+            self._pending = None
+
+    def _device(self, cm: Any) -> Matrix:
+        return _times(_matrix(cm), self._bases[-1])
+
+    def _show(self, operator: bytes, operands: Any, where: Matrix) -> None:
+        pieces = operands[0] if operator == b"TJ" else operands[-1]
+        if not pieces or not self._is_hidden(where):
+            return
+        self.hidden = self.hidden or _says(pieces)
+        if operator == b"TJ":
+            operands[0] = type(pieces)()
+        else:
+            operands[-1] = type(pieces)()
+
+    def _is_hidden(self, where: Matrix) -> bool:
+        state = self._state
+        x, y = where[4], where[5]
+        scale = (where[2] ** 2 + where[3] ** 2) ** 0.5
+        behind, picture = self._behind(x, y + 0.3 * scale * state.size)
+        if state.mode in (3, 7):
+            self.scan = self.scan or picture
+            return not picture
+        left, bottom, right, top = self._page
+        if not (left - 2 <= x <= right + 2 and bottom - 2 <= y <= top + 2):
+            return True
+        if state.alpha == 0 or 0 < scale * state.size < 1:
+            return True
+        if state.mode in (1, 2, 5, 6) or state.color is None or behind is None:
+            return False  # drawn by its outline, or not known
+        return sum(abs(a - b) for a, b in zip(state.color, behind, strict=True)) < _ALIKE
+
+    def _behind(self, x: float, y: float) -> tuple[Color, bool]:
+        """The color behind a point, and whether it is that of a picture."""
+        for (left, bottom, right, top), color, picture in reversed(self._regions):
+            if left <= x <= right and bottom <= y <= top:
+                return color, picture
+        return _WHITE, False
+
+    def _follow(self, operator: bytes, operands: Any, cm: Any) -> None:
+        change: Callable[..., _State] = replace
+        match operator:
+            case b"q":
+                self._saved.append(self._state)
+            case b"Q":
+                self._state = self._saved.pop() if self._saved else self._state
+            case b"Tr":
+                self._state = change(self._state, mode=int(operands[0]))
+            case b"Tf":
+                self._state = change(self._state, size=float(operands[1]))
+            case b"g" | b"rg" | b"k":
+                self._state = change(self._state, color=_color([float(v) for v in operands]), space="Device")
+            case b"cs":
+                self._state = change(self._state, space=self._space(str(operands[0])), color=(0.0, 0.0, 0.0))
+            case b"sc" | b"scn":
+                known = self._state.space and all(isinstance(v, (int, float)) for v in operands)
+                self._state = change(self._state, color=_color([float(v) for v in operands]) if known else None)
+            case b"gs":
+                alpha = _get(_get(_get(self._resources, "/ExtGState"), str(operands[0])), "/ca")
+                self._state = change(self._state, alpha=float(alpha) if isinstance(alpha, (int, float)) else self._state.alpha)
+            case b"Do":
+                self._draw(str(operands[0]), cm)
+            case b"sh":
+                self._paint(self._state.clip or self._page, None)
+            case _:
+                self._follow_path(operator, operands, cm)
+
+    def _follow_path(self, operator: bytes, operands: Any, cm: Any) -> None:
+        if operator == b"re":
+            x, y, width, height = (float(v) for v in operands[:4])
+            self._path += _points([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], self._device(cm))
+        elif operator in (b"m", b"l", b"c", b"v", b"y"):
+            self._rectangle = self._rectangle and operator in (b"m", b"l")
+            numbers = [float(v) for v in operands]
+            points = _points(list(zip(numbers[::2], numbers[1::2], strict=True)), self._device(cm))
+            self._path += points
+        elif operator in (b"W", b"W*"):
+            self._next_clip = True
+        elif operator in _FILLS or operator in (b"n", b"S", b"s"):
+            box, plain = _box(self._path), self._rectangle and _is_box(self._path)
+            if operator in _FILLS and box is not None:
+                known = plain and not self._state.clipped and self._state.alpha == 1
+                self._paint(box, self._state.color if known else None)
+            if self._next_clip and box is not None:
+                clip = _meet(box, self._state.clip)
+                self._state = replace(self._state, clip=clip, clipped=self._state.clipped or not plain)
+            self._path, self._rectangle, self._next_clip = [], True, False
+
+    def _draw(self, name: str, cm: Any) -> None:
+        drawn = _get(_get(self._resources, "/XObject"), name)
+        kind = str(_get(drawn, "/Subtype"))
+        matrix = self._device(cm)
+        if kind == "/Form":
+            own = _get(drawn, "/Matrix")
+            self._pending = _times(_matrix(own), matrix) if own else matrix
+            return
+        self._bases.append(self._bases[-1])  # `after` takes it away again
+        box = _box(_points([(0, 0), (1, 0), (0, 1), (1, 1)], matrix))
+        if box is not None:
+            self._paint(box, None, picture=True)
+
+    def _paint(self, box: Box, color: Color, picture: bool = False) -> None:
+        if self._state.clip is not None:
+            box = _meet(box, self._state.clip)
+        if box[2] - box[0] > _THIN and box[3] - box[1] > _THIN and self._state.alpha > 0 and len(self._regions) < _REGIONS:
+            self._regions.append((box, color, picture))
+
+    def _space(self, name: str) -> str:
+        """A color space whose numbers are gray, RGB or CMYK; "" for any other."""
+        if name.startswith("/Device"):
+            return name
+        found = _get(_get(self._resources, "/ColorSpace"), name)
+        kind = str(_get(found, 0)) if isinstance(found, list) else str(found)
+        return kind if kind in ("/ICCBased", "/CalRGB", "/CalGray", "/DeviceRGB", "/DeviceGray", "/DeviceCMYK") else ""
+
+
+def _says(pieces: Any) -> bool:
+    texts = pieces if isinstance(pieces, list) else [pieces]
+    text = "".join(t if isinstance(t, str) else t.decode("latin-1") for t in texts if isinstance(t, (str, bytes)))
+    return bool(re.search(r"\S", text))
+
+
+def _get(value: Any, key: Any) -> Any:
+    """An entry of a PDF object, or None; with the key None the object itself."""
+    value = value.get_object() if hasattr(value, "get_object") else value
+    if key is None:
+        return value
+    try:
+        found = value[key]
+    except (KeyError, TypeError, IndexError):
+        return None
+    return found.get_object() if hasattr(found, "get_object") else found
+
+
+def _color(values: list[float]) -> Color:
+    if len(values) == 1:
+        return (values[0],) * 3
+    if len(values) == 3:
+        return values[0], values[1], values[2]
+    if len(values) == 4:
+        c, m, y, k = values
+        return (1 - c) * (1 - k), (1 - m) * (1 - k), (1 - y) * (1 - k)
+    return None
+
+
+def _matrix(values: Any) -> Matrix:
+    a, b, c, d, e, f = (float(v) for v in values)
+    return a, b, c, d, e, f
+
+
+def _times(m: Matrix, n: Matrix) -> Matrix:
+    return (
+        m[0] * n[0] + m[1] * n[2],
+        m[0] * n[1] + m[1] * n[3],
+        m[2] * n[0] + m[3] * n[2],
+        m[2] * n[1] + m[3] * n[3],
+        m[4] * n[0] + m[5] * n[2] + n[4],
+        m[4] * n[1] + m[5] * n[3] + n[5],
+    )
+
+
+def _points(points: list[tuple[float, float]], m: Matrix) -> list[tuple[float, float]]:
+    return [(x * m[0] + y * m[2] + m[4], x * m[1] + y * m[3] + m[5]) for x, y in points]
+
+
+def _box(points: list[tuple[float, float]]) -> Box | None:
+    if not points:
+        return None
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _is_box(points: list[tuple[float, float]]) -> bool:
+    """Whether the points are the corners of one upright rectangle."""
+    return len({round(x, 2) for x, _ in points}) == 2 and len({round(y, 2) for _, y in points}) == 2
+
+
+def _meet(a: Box, b: Box | None) -> Box:
+    return a if b is None else (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
