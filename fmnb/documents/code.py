@@ -71,7 +71,7 @@ def _block(lines: list[str], begin: int, end: int, first: int, place: str = "") 
 
 
 def _pieces(text: str, first: int) -> list[Block]:
-    """Code in blocks of at most `_LINES` lines, split where a line without indentation follows a blank one."""
+    """Code in blocks of `_LINES` lines at most, split where a line begins at the margin after a blank one."""
     lines = text.split("\n")
     blocks: list[Block] = []
     begin = 0
