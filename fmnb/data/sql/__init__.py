@@ -9,6 +9,9 @@ locked before anything runs in it.
 - `answer`: the query, its rows, and both as a cell
 - `engine`: what answers queries, as a protocol
 - `duckdb_engine`: frames and files in a locked DuckDB, or a DuckDB file
+- `databases`: a database of the user's own, by what its name says
+- `sqlite_engine`: a SQLite file, read-only, with its authorizer
+- `sqlalchemy_engine`: PostgreSQL and others, in read-only transactions
 - `frames`: frames of every kind in and out of DuckDB
 - `files`: files as tables
 - `gate`: refuses what is not one SELECT over the named tables

@@ -117,7 +117,7 @@ def fetch(connection: Any, query: str, kind: str, limit: int) -> tuple[Any, int,
     connection.execute(query)
     if kind == "pandas":
         return _fetch_pandas(connection, limit)
-    names = _unique([d[0] for d in connection.description or ()])
+    names = unique([d[0] for d in connection.description or ()])
     rows = connection.fetchmany(limit + 1)
     frame = frame_of_rows(names, rows[:limit], kind)
     return frame, min(len(rows), limit), len(rows) > limit
@@ -178,7 +178,7 @@ def _fetch_arrow(relation: Any, kind: str, limit: int) -> tuple[Any, int, bool]:
     return table, table.num_rows, more
 
 
-def _unique(names: list[str]) -> list[str]:
+def unique(names: list[str]) -> list[str]:
     """Names without repetition: the second "n" becomes "n_2"."""
     out: list[str] = []
     for n in names:

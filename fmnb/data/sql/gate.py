@@ -25,6 +25,7 @@ _FORBIDDEN = (
     " Parameter SessionParameter Placeholder Hint Export Install StagedFilePath DirectoryStage"
 ).split()
 SERVERS = ("postgres", "mysql", "tsql", "oracle", "snowflake", "bigquery", "redshift")
+_SPELLED = ("explode", "exploding_generate_series", "json_each")  # table functions under sqlglot's or another engine's name
 # Functions that sqlglot has no class for, and that only compute.
 _PLAIN = frozenset(
     """
@@ -103,7 +104,7 @@ def _check_function(exp: Any, node: Any, query: str, dialect: str) -> None:
     for name in names:
         if problem := refused(name):
             raise refusal(problem, query)
-    if in_from and not set(names) & {*TABLE_FUNCTIONS, "explode", "json_each"} and isinstance(node.parent, exp.Table):
+    if in_from and not set(names) & {*TABLE_FUNCTIONS, *_SPELLED} and isinstance(node.parent, exp.Table):
         raise refusal(f"the function {names[0]} in FROM is not allowed", query)
     if isinstance(node, exp.Anonymous) and dialect in SERVERS and names[0] not in _PLAIN:
         raise refusal(f"the function {names[0]} is not known to be harmless", query)

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ...calls.options import CallOptions, with_options
 from ...calls.prepare import options_from
@@ -20,11 +20,15 @@ from ...core.typing import DataFrame, ModelLike, TableLike
 from . import ask as asking
 from . import card as cards
 from .answer import SqlAnswer
+from .databases import open_database
 from .duckdb_engine import memory_engine
 from .engine import Engine, Result
 from .files import is_path
 from .frames import Frame, frame_of
 from .watch import Limits
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine as SQLAlchemyEngine
 
 
 class Tables:
@@ -38,6 +42,11 @@ class Tables:
 
     Args:
         frames: Tables by name, for names that are options of this function, such as "limit".
+        database: A database of your own, opened read-only: the path of a DuckDB or SQLite file, an
+            address such as "postgresql://user@host/db", or an engine of SQLAlchemy.
+        tables: The tables and views of the database that may be read: "name" or "schema.name".
+        key: The name of the database's password: an environment variable, or a stored key. The first time
+            you are asked for it.
         limit: The most rows that a query returns.
         seconds: The time limit of a query.
         samples: Whether models see values of the columns: ranges, and up to five values. By default,
@@ -59,6 +68,9 @@ class Tables:
         frames: Mapping[str, TableLike] | None = None,
         /,
         *,
+        database: str | Path | SQLAlchemyEngine | None = None,
+        tables: Sequence[str] = (),
+        key: str = "",
         limit: int = 10_000,
         seconds: float = 20.0,
         samples: bool | None = None,
@@ -68,9 +80,20 @@ class Tables:
         self.name = name
         self._samples = samples
         self._profiles: tuple[cards.TableProfile, ...] | None = None
-        self._source = _code({**(frames or {}), **more})
         self._limits = _limits(limit, seconds)
-        self._engine, self.notes, self._attributes = _in_memory({**(frames or {}), **more})
+        self.notes: tuple[str, ...] = ()
+        self._attributes: dict[str, Mapping[str, Any]] = {}
+        self._engine: Engine
+        if database is None:
+            if tables or key:
+                raise UsageError("`tables=` and `key=` belong to a database", hint="Name it: database=...")
+            self._source = _code({**(frames or {}), **more})
+            self._engine, self.notes, self._attributes = _in_memory({**(frames or {}), **more})
+        elif frames or more:
+            raise UsageError("Tables are either of a database or in memory", hint="Make two fm.Tables.")
+        else:
+            self._engine = open_database(database, tables, key)
+            self._source = _database_code(database, self._engine.tables, key)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -316,3 +339,9 @@ def _check_names(names: Any) -> None:
         if name.lower() in seen:
             raise UsageError("Two tables have the same name", detail=f"{seen[name.lower()]}, {name}; SQL ignores case")
         seen[name.lower()] = name
+
+
+def _database_code(database: Any, tables: Sequence[str], key: str) -> str:
+    """The call that opens this database, for a cell; an engine is called `engine`."""
+    shown = repr(str(database)) if isinstance(database, (str, Path)) else "engine"
+    return f"fm.Tables(database={shown}, tables={list(tables)!r}{f', key={key!r}' if key else ''})"
