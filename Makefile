@@ -53,8 +53,7 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/pip install -q --upgrade pip
 
 $(VENV)/.lab: pyproject.toml $(SIDE) | $(VENV)/bin/pip
-	$(BIN)/pip install -q -e ".[lab,local,embed,frames,docs,ray,tutorials]" && touch $@
-	$(BIN)/pip install -q -e ".[lab,local,embed,frames,attach,sql,ray,tutorials]" && touch $@
+	$(BIN)/pip install -q -e ".[lab,local,embed,frames,docs,sql,ray,tutorials]" && touch $@
 
 $(VENV)/.test: pyproject.toml $(SIDE) | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e ".[all,tutorials]" --group test && touch $@ $(VENV)/.lab
