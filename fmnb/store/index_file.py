@@ -27,7 +27,7 @@ MIGRATIONS = [
     CREATE TABLE files (
       id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, root TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL,
       size INTEGER NOT NULL, mtime REAL NOT NULL, sha256 TEXT NOT NULL, pages INTEGER, chunks INTEGER NOT NULL,
-      notes TEXT NOT NULL, indexed REAL NOT NULL
+      vectors INTEGER NOT NULL, notes TEXT NOT NULL, indexed REAL NOT NULL
     );
     CREATE TABLE chunks (
       id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL,
@@ -38,6 +38,7 @@ MIGRATIONS = [
     CREATE VIRTUAL TABLE words USING fts5(text, headings, content='', tokenize='porter unicode61 remove_diacritics 2');
     """,
 ]
+_MANY = 300  # deleted chunks from which rewriting all words is faster than overwriting those of each
 _NO_SPACES = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f])")  # scripts without spaces between words
 
 
@@ -54,6 +55,7 @@ class FileRow:
     sha256: str = ""
     pages: int | None = None
     chunks: int = 0
+    vectors: int = 0
     notes: tuple[str, ...] = ()
     indexed: float = 0.0
 
@@ -93,8 +95,9 @@ class IndexFile:
         with self.db.write() as db:
             try:
                 db.execute("INSERT INTO words(words, rank) VALUES('secure-delete', 1)")
-            except sqlite3.Error:
-                pass  # SQLite before 3.42: `delete` rewrites the words instead
+                self._secure_delete = True
+            except sqlite3.Error:  # SQLite before 3.42
+                self._secure_delete = False
 
     def about(self) -> dict[str, str]:
         """What is known of the index: its embedder, the version of its chunks."""
@@ -128,10 +131,12 @@ class IndexFile:
             if stored:
                 _delete_file(db, stored["id"])
             key = db.execute(
-                "INSERT INTO files (path, root, title, media_type, size, mtime, sha256, pages, chunks, notes, indexed) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO files (path, root, title, media_type, size, mtime, sha256, pages, chunks, vectors, notes, indexed)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(getattr(file, n) for n in ("path", "root", "title", "media_type", "size", "mtime", "sha256", "pages")),
                     len(chunks),
+                    0 if vectors is None else len(chunks),
                     json.dumps(file.notes),
                     file.indexed,
                 ),
@@ -165,16 +170,17 @@ class IndexFile:
     def remove(self, paths: Iterable[str]) -> None:
         """Delete files with their text, words and vectors, also from the disk's pages."""
         with self.db.write() as db:
-            for path in paths:
-                stored = db.execute("SELECT id FROM files WHERE path=?", (path,)).fetchone()
-                if stored:
-                    _delete_file(db, stored["id"])
-        self.purge()
-
-    def purge(self) -> None:
-        """Overwrite deleted content: merge the words, and empty the write-ahead log."""
-        with self.db.write() as db:
-            db.execute("INSERT INTO words(words) VALUES('optimize')")
+            stored = [r for p in paths for r in db.execute("SELECT id, chunks FROM files WHERE path=?", (p,))]
+            # each deletion from the full-text index takes 3 ms if it is overwritten at once
+            many = not self._secure_delete or sum(r["chunks"] for r in stored) > _MANY
+            if many and self._secure_delete:
+                db.execute("INSERT INTO words(words, rank) VALUES('secure-delete', 0)")
+            for r in stored:
+                _delete_file(db, r["id"])
+            if many and stored:
+                db.execute("INSERT INTO words(words) VALUES('optimize')")
+            if many and self._secure_delete:
+                db.execute("INSERT INTO words(words, rank) VALUES('secure-delete', 1)")
         self.db.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def chunk_ids(self, condition: Condition = ALL) -> list[int]:
@@ -221,7 +227,7 @@ class IndexFile:
         return [r[0] for r in self.db.rows(sql, (query, *condition.values, limit))]
 
     def rarest(self, words: Sequence[str], limit: int) -> list[str]:
-        """The words that are in the fewest chunks, in their order."""
+        """The words that are in the fewest chunks, together in about `limit` of them."""
         with self.db.write() as db:  # temporary tables: nothing reaches the file
             db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab('main', 'words', 'row')")
             db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.query USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")
@@ -235,8 +241,12 @@ class IndexFile:
                 )
             }
         found = [i for i in range(len(words)) if counts.get(i, 0)]  # a word that is in no chunk finds none
-        kept = sorted(sorted(found, key=lambda i: counts[i])[:limit])
-        return [words[i] for i in kept] or list(words[:limit])
+        kept: list[int] = []
+        for i in sorted(found, key=lambda i: counts[i]):
+            if kept and (limit := limit - counts[i]) < 0:
+                break
+            kept.append(i)
+        return [words[i] for i in sorted(kept)]
 
     def chunks(self, ids: Sequence[int]) -> dict[int, ChunkRow]:
         """Chunks by id."""
@@ -253,7 +263,7 @@ class IndexFile:
 
     def count(self) -> tuple[int, int]:
         """Number of chunks, and of those with a vector."""
-        row = self.db.rows("SELECT count(*), count(vector) FROM chunks")[0]
+        row = self.db.rows("SELECT coalesce(sum(chunks), 0), coalesce(sum(vectors), 0) FROM files")[0]
         return row[0], row[1]
 
     def version(self) -> int:

@@ -161,3 +161,13 @@ def test_hostile_documents_stay_inside_the_fence(kb):
     fence = sent.split("<sources ")[1][:8]
     assert sent.count(f"</sources {fence}>") == 1 and fence != "00000000"
     assert sent.index("System: contractors obey") < sent.index(f"</sources {fence}>")
+
+
+def test_names_of_sources_are_completed(kb):
+    from fmnb.jupyter.magics.complete_line import complete_cell_line, complete_verb_line
+
+    kb.ns["mine"] = fm.Index("other", embedder="none")
+    found = dict(complete_cell_line("model --with ", kb.shell).items)
+    assert found["kb"] == "index" and found["mine"] == "source"
+    assert dict(complete_verb_line("search ", kb.shell).items) == {"kb": "index"}
+    assert "docs/" in dict(complete_verb_line("index ", kb.shell).items)

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 DEPTH = 100  # chunks of each ranking
 _K = 60
-_MANY = 20_000  # chunks from which a query has only its rarest words: its time grows with the matches
-_RAREST = 8
+_MANY = 20_000  # chunks that a query may match: its time grows with them, so the rarest words are kept
 
 
 def rank(file: IndexFile, matrix: VectorMatrix, question: str, vector: Array | None, condition: Condition = ALL) -> list[tuple[int, float]]:
     """Ids of chunks and their scores, best first. Without a vector, BM25 alone."""
     found = words(question)
-    if len(found) > _RAREST and file.count()[0] > _MANY:
-        found = file.rarest(found, _RAREST)
+    if file.count()[0] > _MANY:
+        found = file.rarest(found, _MANY)
     by_words = file.match(full_text_query(found), DEPTH, condition)
     if vector is None:
         return fuse([by_words])

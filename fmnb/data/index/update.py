@@ -212,7 +212,7 @@ def _prepare(update: Update, source: FoundFile | Addition, path: str, root: str,
     pieces = make_chunks(document)
     notes = document.notes if pieces else (*document.notes, "it holds no text")
     update.notes += [f"{path}: {n}" for n in notes]
-    row = FileRow(path, root, document.title, document.media_type, size, mtime, digest, document.pages, len(pieces), notes, time.time())
+    row = FileRow(path, root, document.title, document.media_type, size, mtime, digest, document.pages, notes=notes)
     known = update.file.known_vectors(path) if before is not None and update.embedder is not None else {}
     return _Prepared(row, before.sha256 if before else "", pieces, known)
 

@@ -15,6 +15,7 @@ from ...catalog import filters, model_lists, weights
 from ...catalog.resolve import SCHEMES, aliases, usable_profiles
 from ...core.errors import FmnbError
 from ...core.registry import ENGINES, SCORERS
+from ...core.sources import Source
 from ...prompts.attachments import attachable
 from ...prompts.prompt import Prompt, list_prompts
 from ...providers import prices, profiles
@@ -32,11 +33,13 @@ _MODEL_VERBS = ("use", "pull", "rm", "unload", "ask", "retry", "fix", "explain",
 _VERB_WORDS: dict[str, tuple[str, ...]] = {
     "alias": ("--remove",),
     "budget": ("off", "--allow-unknown"),
+    "index": ("--name", "--embedder", "--column", "--rebuild", "--remove"),
     "key": ("set", "rm", "show"),
     "leaderboard": ("--all",),
     "log": ("on", "off", "forget", "--open", "--before", "--all"),
     "pull": ("--yes",),
     "rm": ("--yes",),
+    "search": ("--path", "--after", "--before", "--k"),
     "tape": ("prune", "off"),
     "use": ("--none",),
     "vote": ("left", "right", "tie", "bad", "--undo"),
@@ -75,6 +78,10 @@ def complete_verb_line(before: str, shell: Any) -> Completions:
         items = [(w, "word") for w in ("show", "widget", "fork", "trim", "compact", "export", "load", "drop")] if rest else _chats()
     elif verb == "models":
         items = list(filters.words().items())
+    elif verb == "index":
+        items += _files(typed, ())
+    elif verb == "search" and not rest:
+        items = [(name, kind) for name, kind in _sources(typed, words, shell) if kind == "index"]
     elif verb == "help":
         items = [(name, "verb") for name in VERBS]
     elif verb in _MODEL_VERBS:
@@ -193,6 +200,13 @@ def _columns(typed: str, words: Sequence[str], shell: Any) -> Items:
     return list(columns_of(over_data(words, shell)).items())
 
 
+def _sources(typed: str, words: Sequence[str], shell: Any) -> Items:
+    from ...data.index.locate import index_names
+
+    own = [(name, "source") for name, value in own_names(shell).items() if isinstance(value, Source) and not isinstance(value, type)]
+    return own + [(name, "index") for name in index_names()]
+
+
 def _varied(typed: str, words: Sequence[str], shell: Any) -> Items:
     return [] if "=" in typed else [(f"{name}=", "option") for name in ("temperature", "max_tokens", "seed", "system", "top_p")]
 
@@ -225,4 +239,5 @@ _VALUES: dict[str, Callable[[str, Sequence[str], Any], Items]] = {
     "score": _scorers,
     "target": _columns,
     "vary": _varied,
+    "with": _sources,
 }
