@@ -26,6 +26,7 @@
 - `docx`: Word files
 - `pptx`: PowerPoint files
 - `xlsx`: Excel workbooks
+- `docling`: documents as docling reads them
 - `picture`: image files
 - `pictures`: the pictures inside a document
 """

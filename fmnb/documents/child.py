@@ -24,6 +24,7 @@ from ..core.errors import FmnbError, UsageError, error_from_dict
 from ..core.media import format_size
 from .document import Block, Document, Picture
 from .formats import parse
+from .inert_document import inert_document
 from .kinds import Kind
 from .limits import Limits
 
@@ -126,7 +127,7 @@ def main() -> None:
     limits = Limits(**request["limits"])
     try:
         _limit(limits)
-        document = parse(request["kind"], os.fdopen(0, "rb"), request["name"], limits)
+        document = inert_document(parse(request["kind"], os.fdopen(0, "rb"), request["name"], limits), limits)
         reply = {"document": _to_dict(document)}
     except FmnbError as e:
         reply = {"error": e.to_dict()}

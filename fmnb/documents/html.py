@@ -66,7 +66,8 @@ class _Reader:
         self._elements = Elements()
         self._ends = [m.start() for m in re.finditer("\n", page)]
         self._text: list[str] = []
-        self._first = self._last = 0  # offsets of the text so far
+        self._began = False  # whether the text so far is more than spaces
+        self._first = self._last = 0  # its offsets
         self._rows: list[list[list[str]]] = []  # of the outermost table: rows, cells, pieces of text
         self._tables = 0
         self._lists = 0
@@ -104,8 +105,9 @@ class _Reader:
         elif self._tables:
             self._cell().append(text)
         else:
-            if not any(map(str.strip, self._text)):
+            if not self._began:
                 self._first = token.start + (len(text) - len(text.lstrip()))
+                self._began = bool(text.strip())
             self._text.append(text if self._elements.inside("pre") else _SPACE.sub(" ", text))
             if text.strip():
                 self._last = token.start + len(text.rstrip()) - 1
@@ -170,7 +172,7 @@ class _Reader:
         """The end of a block."""
         if self._rows and not self._tables:
             self._table()
-        text, self._text = "".join(self._text), []
+        text, self._text, self._began = "".join(self._text), [], False
         if not text.strip():
             return
         kind: BlockKind = "text"

@@ -2,8 +2,8 @@
 
 path or bytes ─► kind ─► reader ─► inert document
 
-Text is read here. Formats with a parser of their own (PDF, docx, pptx, xlsx, Parquet) are read in a
-child process with limits of memory and time (`child`), so that no file can end the kernel.
+Text is read here. Formats with a parser of their own (PDF, docx, pptx, xlsx, Parquet), and large files, are
+read in a child process with limits of memory and time (`child`), so that no file can end the kernel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ..core.errors import FmnbError, UsageError
 from ..core.media import format_size
@@ -29,9 +29,17 @@ Describe = Callable[[bytes, str], str]
 
 _ADDRESS = re.compile(r"(?i)([a-z][a-z0-9+.-]+)://|(data|file|ftps?|https?|javascript|about|blob|mailto|jar|view-source):")
 _IN_CHILD: frozenset[Kind] = frozenset({"pdf", "docx", "pptx", "xlsx", "parquet"})
+_LARGE = 4_000_000  # bytes of text that are not read in this process: parsed, they may take a hundred times as much
 
 
-def read(source: str | Path | bytes, name: str = "", *, limits: Limits = LIMITS, describe: Describe | None = None) -> Document:
+def read(
+    source: str | Path | bytes,
+    name: str = "",
+    *,
+    limits: Limits = LIMITS,
+    describe: Describe | None = None,
+    using: Literal["", "docling"] = "",
+) -> Document:
     """Read a file as blocks of text with their locations.
 
     Args:
@@ -39,6 +47,7 @@ def read(source: str | Path | bytes, name: str = "", *, limits: Limits = LIMITS,
         name: Name of the document, by default that of the file; its suffix tells the format of text.
         limits: How large the file may be, and how long reading may take.
         describe: Says what is on a picture, given its bytes and media type. Without it, pictures have no text.
+        using: `"docling"` reads with docling, which recognizes the layout of pages.
 
     Returns:
         The document. Its notes say what was left out or could not be read.
@@ -52,12 +61,12 @@ def read(source: str | Path | bytes, name: str = "", *, limits: Limits = LIMITS,
     'Three months.'
     """
     if isinstance(source, bytes):
-        document = _read(io.BytesIO(source), len(source), name or "document", limits)
+        document = _read(io.BytesIO(source), len(source), name or "document", limits, using)
     else:
         refuse_address(str(source))
         path = Path(source).expanduser()
         with open_regular(path) as file:
-            document = _read(file, os.fstat(file.fileno()).st_size, name or path.name, limits)
+            document = _read(file, os.fstat(file.fileno()).st_size, name or path.name, limits, using)
     if describe is not None:
         document = _described(document, describe)
     return inert_document(document, limits)
@@ -103,7 +112,7 @@ def open_regular(path: Path) -> BinaryIO:
     raise UsageError("Only a regular file can be read", detail=f"{path} is a pipe or a device", hint="Copy its content into a file first.")
 
 
-def _read(file: BinaryIO, size: int, name: str, limits: Limits) -> Document:
+def _read(file: BinaryIO, size: int, name: str, limits: Limits, using: str) -> Document:
     if size > limits.size:
         raise UsageError(
             "The file is too large to read",
@@ -115,8 +124,14 @@ def _read(file: BinaryIO, size: int, name: str, limits: Limits) -> Document:
     tail = file.read(65_536)
     file.seek(0)
     kind = kind_of(head, name, tail)
+    if using not in ("", "docling"):
+        raise UsageError("There is no such reader", detail=repr(using), hint="`using` is docling, or is left out.")
     try:
-        if kind in _IN_CHILD:
+        if using:
+            from .docling import read_with_docling
+
+            return read_with_docling(kind, file, name, limits)
+        if kind in _IN_CHILD or (size > _LARGE and kind != "picture"):
             from .child import parse_in_child
 
             return parse_in_child(kind, file, name, limits)

@@ -32,6 +32,7 @@ _COLORS: Mapping[str, Color] = {
 }  # fmt: skip
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _ALIKE = 40  # sum of the differences of red, green and blue below which text cannot be read
+_STYLE = 2_000  # characters of a style that are read
 _LENGTH = re.compile(r"(-?\d*\.?\d+)(px|em|rem|pt|%|vw|vh|in|cm|)")
 _PIXELS = {"": 1.0, "px": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "%": 10.0, "vw": 10.0, "vh": 8.0, "in": 96.0, "cm": 38.0}
 SUSPECT = re.compile(r"(?i)<!--|<(?:script|style|template)\b|<[^<>]*\b(?:hidden|style|color|bgcolor)\b")  # markup that may hide text
@@ -73,12 +74,15 @@ class Elements:
         while self._stack[-1].tag in ends:
             self._pop()
         above = self._stack[-1]
-        style = _style(attributes)
-        color, background = _colors(attributes, style, above)
-        unreadable = background is not None and sum(abs(a - b) for a, b in zip(color, background, strict=True)) < _ALIKE
-        hidden = above.hidden or unreadable or _hides(attributes, style)
+        if attributes:
+            style = _style(attributes)
+            color, background = _colors(attributes, style, above)
+            unreadable = background is not None and sum(abs(a - b) for a, b in zip(color, background, strict=True)) < _ALIKE
+            found = _Open(tag, above.hidden or unreadable or _hides(attributes, style), color, background)
+        else:
+            found = above._replace(tag=tag)
         if tag not in VOID and not (token.closed and tag in ("svg", "math")):
-            self._stack.append(_Open(tag, hidden, color, background))
+            self._stack.append(found)
             self._count[tag] += 1
             self._in_code += tag in CODE
 
@@ -96,7 +100,7 @@ class Elements:
 
 
 def _style(attributes: Mapping[str, str]) -> dict[str, str]:
-    text = re.sub(r"/\*.*?\*/|!important", "", attributes.get("style", "").lower(), flags=re.S)
+    text = re.sub(r"/\*.*?\*/|!important", "", attributes.get("style", "")[:_STYLE].lower(), flags=re.S)
     return {k.strip(): v.strip() for k, _, v in (d.partition(":") for d in text.split(";"))}
 
 
@@ -136,7 +140,7 @@ def _colors(attributes: Mapping[str, str], style: Mapping[str, str], above: _Ope
 
 
 def _color(text: str) -> Color | None:
-    text = text.strip().lower()
+    text = text[:_STYLE].strip().lower()
     if text in _COLORS:
         return _COLORS[text]
     if m := re.fullmatch(r"#?([0-9a-f]{3})[0-9a-f]?", text):

@@ -111,6 +111,15 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path):
         read(flowing(("Normal", "one")), "a.pdf")
 
 
+@pytest.mark.skipif(not LINUX, reason="other systems have no limit of memory")
+def test_large_texts_are_parsed_in_the_child_as_well():
+    bomb = b"[" + b"[]," * 40_000_000 + b"[]]"  # 120 MB of text, 4 GB of objects
+    with pytest.raises(UsageError, match="more memory than allowed"):
+        read(bomb, "a.json")
+    text = read(b"one two three\n\n" * 400_000, "a.txt", limits=Limits(characters=1_000))
+    assert text.notes == ("only the first 1,000 characters were read",) and text.blocks[1].lines == (3, 3)
+
+
 def test_a_file_is_read_from_its_start_whoever_opened_it(tmp_path):
     (tmp_path / "a.pdf").write_bytes(flowing(("Normal", "one")))
     with open(tmp_path / "a.pdf", "rb") as file:
