@@ -84,6 +84,20 @@ def read_statements(path: Path) -> list[Statement]:
     return found
 
 
+def read_passages(path: Path) -> tuple[list[Statement], dict[str, Tracer]]:
+    """The statements of a file with passages, and a tracer for each set of them."""
+    texts: dict[str, list[str]] = {}
+    lines, source = [], ""
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("@"):
+            source = line[1:]
+        elif line.startswith(">"):
+            texts.setdefault(source, []).append(line[2:])
+        elif line and not line.startswith("#"):
+            lines.append(parse_statement(source, line))
+    return lines, {name: Tracer({}, passages) for name, passages in texts.items()}
+
+
 def outcomes(statements: list[Statement], tracers: dict[str, Tracer]) -> list[Outcome]:
     """What the tracer says of each labeled figure."""
     found = []
@@ -182,19 +196,27 @@ def milliseconds(statements: list[Statement], by_source: dict[str, Tracer]) -> l
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--failures", choices=["tuning"], default=None)
+    parser.add_argument("--failures", choices=["tuning", "generated", "answers", "passages"], default=None)
     parser.add_argument("--draws", type=int, default=3)
     options = parser.parse_args()
     sets = {
         "tuning": (read_statements(HERE / "number_tracing_tuning.txt"), tracers(tuning())),
         "held out": (read_statements(HERE / "number_tracing_held_out.txt"), tracers(held_out())),
     }
+    answers = json.loads((HERE / "number_tracing_answers.json").read_text("utf-8"))
+    sets["answers"] = (read_statements(HERE / "number_tracing_answers.txt"), tracers(answers))
+    sets["passages"] = read_passages(HERE / "number_tracing_passages.txt")
+    from bench.number_tracing_generated import generated, shipments  # it takes Statement from here
+
+    frame = shipments()
+    made = generated(frame)
+    sets["generated"] = ([s for _, s in made], {"shipments": Tracer({"shipments": frame})})
     for name, (statements, by_source) in sets.items():
         found = outcomes(statements, by_source)
         if options.failures == name:
             print("\n".join(failures(found)))
         times = sorted(milliseconds(statements, by_source))
-        random_ones = altered(statements, by_source, options.draws)
+        random_ones = altered(statements, by_source, 1 if name == "generated" else options.draws)
         print(
             json.dumps(
                 {
@@ -211,4 +233,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["bench.number_tracing"] = sys.modules["__main__"]
     main()

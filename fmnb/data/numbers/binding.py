@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from .written import Written
@@ -50,13 +51,18 @@ def strong_clause(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _around(form: re.Pattern[str], text: str, start: int, end: int) -> tuple[int, int]:
     low, high = 0, len(text)
-    for m in form.finditer(text):
-        if m.end() <= start:
-            low = m.end()
-        elif m.start() >= end:
-            high = m.start()
+    for cut_start, cut_end in _cuts(form, text):
+        if cut_end <= start:
+            low = cut_end
+        elif cut_start >= end:
+            high = cut_start
             break
     return low, high
+
+
+@lru_cache(maxsize=64)
+def _cuts(form: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+    return [m.span() for m in form.finditer(text)]
 
 
 def bind(figure: Written, spots: Sequence[S], among: Sequence[Written], text: str) -> list[S]:

@@ -127,7 +127,7 @@ def _number_facts(numbers: np.ndarray, labels: tuple[Any, ...], core: Sequence[s
     whole = bool(np.all(known == np.round(known)))
     low, high, distinct = float(known.min()), float(known.max()), len(labels)
     year = whole and low >= 1000 and high <= 2200 and ("year" in core or "yr" in core or (low >= 1700 and high <= 2100 and distinct < 150))
-    few = whole and (distinct <= 12 or distinct <= min(60, 0.3 * len(numbers)))
+    few = whole and distinct <= 0.5 * len(numbers) and (distinct <= 12 or distinct <= min(60, 0.3 * len(numbers)))
     return {
         "whole": whole,
         "year": year,

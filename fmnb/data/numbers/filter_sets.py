@@ -207,5 +207,7 @@ def _carried(text: str, sets: Sequence[FilterSet], carried: Sequence[Condition])
     for s in sets:
         named = {c.column for c in s.conditions}
         more.append(FilterSet(0 if refers else 1, s.conditions + tuple(c for c in carried if c.column not in named)))
+        timeless = tuple(c for c in carried if c.column not in named and c.relation != "period")
+        more.append(FilterSet(1, s.conditions + timeless))
     plain = [FilterSet(1 if refers else 0, s.conditions) for s in sets]
     return more + plain if refers else plain + more

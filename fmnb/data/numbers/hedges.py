@@ -26,6 +26,10 @@ _LESS = re.compile(
 _AT_MOST = re.compile(r"(?<!add )(?<!adds )(?<!added )\b(?:at most|no more than|(?<!\d )up to|not more than|within)" + _ARTICLE, re.I)
 _VERB = re.compile(r"(?<!the )(?<!the very )\b(?:top|exceed|beat|break|crack|clear)\s[$€£¥]?$", re.I)
 _RANGE = re.compile(r"\b(?:from|between|rang\w+|goes|runs|span\w*)\b[^.;]{0,40}\bup to\s(?:a )?[$€£¥]?$", re.I)
+_OVER_A = re.compile(  # exceed a weight of 6 kg
+    r"\b(?:(?P<more>exceed(?:s|ing|ed)?|above|over|more than)|below|under|less than) an? (?!period|total|span|course)[a-z_]+(?: [a-z_]+){0,3} of (?:US)?[$€£¥]?$",
+    re.I,
+)
 _ADVERB = re.compile(r"\b(?:just|slightly|a little|well|significantly|far)\s", re.I)
 
 
@@ -44,6 +48,8 @@ def before(text: str, start: int, end: int, unit: str | None) -> tuple[bool, str
         return hedged, ">="
     if _LESS.search(plain):
         return hedged, "<"
+    if over := _OVER_A.search(text[max(0, start - 60) : start]):
+        return hedged, ">" if over.group("more") else "<"
     if _AT_MOST.search(near):
         return hedged, "" if _RANGE.search(text[max(0, start - 60) : start]) else "<="
     return hedged, ">" if unit and _VERB.search(near) else ""

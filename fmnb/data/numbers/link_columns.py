@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .columns import Column, long_form
+from .number_words import ORDINALS
 from .table import Table
 from .vocabulary import GENERIC, SYNONYMS
 from .words import Word, stem
@@ -15,6 +17,7 @@ _POSSIBLE = 0.5
 _MAXIMUM = {"maximum", "highest", "high", "highs", "hottest", "warmest"}
 _MINIMUM = {"minimum", "lowest", "low", "lows", "coldest", "coolest"}
 _BOTH = {"hottest", "warmest", "coldest", "coolest"}
+_POSITION = re.compile(r"\b(first|second|third|fourth|fifth|sixth|last) column\b", re.I)
 _NO_PREFIX = {"min", "max", "day", "air", "car", "rat"}
 
 
@@ -40,12 +43,24 @@ def link_columns(text: str, tokens: list[Word], table: Table) -> list[ColumnMent
         Mentions; where several columns claim the same words, those that fit better.
     """
     found = [m for c in table.columns.values() if (m := _best(text, tokens, c, table)) and m.score >= _POSSIBLE]
+    found += _by_position(text, table)
     kept: list[ColumnMention] = []
     for mention in sorted(found, key=lambda m: -m.score):
         rivals = [k for k in kept if k.start < mention.end and mention.start < k.end]
         if not any(_better(rival, mention) for rival in rivals):
             kept.append(mention)
     return kept
+
+
+def _by_position(text: str, table: Table) -> list[ColumnMention]:
+    """Columns that are named by their place: the second column."""
+    columns = list(table.columns.values())
+    found = []
+    for m in _POSITION.finditer(text):
+        place = -1 if m.group(1).lower() == "last" else ORDINALS[m.group(1).lower()] - 1
+        if place < len(columns):
+            found.append(ColumnMention(columns[place], m.start(), m.end(), 1.3))
+    return found
 
 
 def _better(rival: ColumnMention, mention: ColumnMention) -> bool:
@@ -109,22 +124,27 @@ def fit(part: str, word: Word, core: tuple[str, ...]) -> float:
     >>> [fit("generation", w, ("net", "generation")) for w in words("generated generations degenerate")]
     [0.85, 1.0, 0]
     """
-    if part in (word.stem, word.lower) or stem(part) == word.stem:
+    return _fit(part, word.lower, word.stem, core)
+
+
+@lru_cache(maxsize=16384)
+def _fit(part: str, lower: str, own: str, core: tuple[str, ...]) -> float:
+    if part in (own, lower) or stem(part) == own:
         return 1.0
     if part == "max":
-        return 1.0 if len(core) > 1 and word.lower in _MAXIMUM else 0
+        return 1.0 if len(core) > 1 and lower in _MAXIMUM else 0
     if part == "min":
-        return 1.0 if len(core) > 1 and word.lower in _MINIMUM else 0
+        return 1.0 if len(core) > 1 and lower in _MINIMUM else 0
     whole = long_form(part)
-    if whole != part and stem(whole) == word.stem:
+    if whole != part and stem(whole) == own:
         return 0.95
-    if len(part) >= 4 and len(word.stem) > len(part) and word.stem.startswith(part) and part not in _NO_PREFIX:
+    if len(part) >= 4 and len(own) > len(part) and own.startswith(part) and part not in _NO_PREFIX:
         return 0.9
-    if len(word.stem) >= 4 and part.startswith(word.stem) and len(part) - len(word.stem) <= 7:
+    if len(own) >= 4 and part.startswith(own) and len(part) - len(own) <= 7:
         return 0.9
-    if _same_root(part, word.stem):
+    if _same_root(part, own):
         return 0.85
-    names = SYNONYMS.get(word.lower) or SYNONYMS.get(word.stem) or ()
+    names = SYNONYMS.get(lower) or SYNONYMS.get(own) or ()
     full = "_".join(core)
     return 0.8 if any(n in (part, full) or ("_" in n and n.replace("_", "") == full.replace("_", "")) for n in names) else 0
 

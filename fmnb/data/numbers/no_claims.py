@@ -56,7 +56,7 @@ def no_claim(figure: Written, text: str) -> str:
         return "a label"
     if figure.kind == "percent" and _IDIOM.match(after):
         return "an idiom"
-    if figure.kind in ("number", "ordinal", "multiple", "points") and _POINTS.match(after):
+    if figure.kind in ("number", "ordinal", "multiple", "points") and abs(figure.value) <= 12 and _POINTS.match(after):
         return "counts points of the answer itself"
     if (
         figure.kind == "number"

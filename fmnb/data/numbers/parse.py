@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from . import hedges
 from .dates import dates
@@ -15,12 +16,12 @@ from .units import CURRENCIES, ONE_LETTER, UNITS, canonical
 from .written import Kind, Written, interval
 
 _NUMBER = (
-    r"(?:\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?:\.\d+)?|\d{1,3}(?: \d{3}){2,}(?!\d)(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+"
-    r"|\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\w))?|\.\d+)"
+    r"(?:\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?!\d)(?:\.\d+)?|\d{1,3}(?: \d{3}){2,}(?!\d)(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+"
+    r"|\d+(?:\.\d+)?(?:[eE][-+]?\d{1,2}(?!\w))?|\.\d+)"
 )
 _DIGITS = re.compile(
     r"(?P<bracket>\((?=[$€£¥]?[\d,.]+\)))?(?P<sign>(?:(?<![\w)])[-+−–])|(?:\b(?:minus|negative) ))?\s?"
-    r"(?P<money>US\$|[$€£¥]|\b(?:USD|EUR|GBP|CHF)\s)?(?P<inner>[-−])?(?P<number>" + _NUMBER + r")"
+    r"(?:(?P<money>US\$|[$€£¥]|\b(?:USD|EUR|GBP|CHF)\s)(?P<inner>[-−])?)?(?P<number>" + _NUMBER + r")"
     r"(?:(?P<suffix>(?:k|K|m|M|bn|B|tn|mn)(?![A-Za-z]))|[ -](?P<scale>hundred thousand|thousand|million|billion|trillion|bn|mn)\b)?"
     r"(?P<ordinal>(?:st|nd|rd|th)\b)?"
     r"(?P<percent>\s?(?:%|percent\b|per cent\b|pct\b)(?P<points>[ -]?(?:points?|pts?)\b)?"
@@ -34,8 +35,9 @@ _SCALES = {
 # What holds digits and is no figure: code, addresses, names such as A320, versions, times of day, PG-13.
 _NO_FIGURE = re.compile(
     r"`[^`]*`|https?://\S+|\bv\d+(?:\.\d+)+\b|\b[A-Za-z_]+\d+[\w-]*|\b\d+[A-Za-z_]+\d\w*|\bv?\d+(?:\.\d+){2,}\b|\b\d{1,2}:\d{2}(?::\d\d)?\b"
-    r"|(?<=[A-Za-z])[-_]\d+\b|#\w*[a-z]\w*|\bNo\. ?\d+"
+    r"|(?<![\d.][eE])(?<=[A-Za-z])[-_]\d+\b|#\w*[a-z]\w*|\bNo\. ?\d+"
 )
+_LONGEST = 24  # characters of a number
 _QUARTER_NAME = re.compile(r"Q[1-4]")
 _NAMES = sorted([*UNITS, *(c for c in CURRENCIES if c.isalpha())], key=len, reverse=True)
 _UNIT = re.compile(r"\s?-?(" + "|".join(map(re.escape, _NAMES)) + r")(?!\w)", re.I)
@@ -69,7 +71,7 @@ def figures(text: str) -> list[Written]:
         if not _QUARTER_NAME.fullmatch(m.group()):
             taken.take(*m.span())
     found: list[Written] = []
-    for find in (dates, _fractions, _digits, _multiples, _in_words, _ordinals):
+    for find in (dates, _fractions, partial(_digits, taken=taken), _multiples, _in_words, _ordinals):
         for figure in find(text):
             if taken.free(figure.start, figure.end):
                 taken.take(figure.start, figure.end)
@@ -77,12 +79,14 @@ def figures(text: str) -> list[Written]:
     return sorted(found, key=lambda f: f.start)
 
 
-def _digits(text: str) -> Iterator[Written]:
+def _digits(text: str, taken: _Taken) -> Iterator[Written]:
     for m in _DIGITS.finditer(text):
         start, end, at = m.start(), m.end(), m.start("number")
         if at and (text[at - 1].isalpha() or text[at - 1] == "_"):
             continue
         number = m.group("number")
+        if len(number) > _LONGEST or not taken.free(at, m.end("number")):
+            continue  # an identifier, or part of something else
         scale_name = m.group("suffix") or m.group("scale") or ""
         scale = _SCALES.get(scale_name, 1.0)
         marked = m.group("suffix") or m.group("ordinal") or m.group("percent") or m.group("multiple")
@@ -90,6 +94,8 @@ def _digits(text: str) -> Iterator[Written]:
         if not marked and m.end("number") < len(text) and text[m.end("number")].isalpha() and not unit_match:
             continue  # the digits begin a name, such as 3D
         plain, places = _plain(number)
+        if abs(places) > _LONGEST:
+            continue
         step = 10.0**-places * scale
         value = plain * scale * _sign(text, m)
         kind: Kind = "number"

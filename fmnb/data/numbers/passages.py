@@ -33,11 +33,16 @@ class _Around:
     right: frozenset[str]
     key: str
     left_key: str
+    noun: str = ""
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """A figure in a passage, with its sentence."""
+    """A figure in a passage, with its sentence.
+
+    `own` are the words between the figure's neighbors that belong to it, `leading` those before the
+    first figure of the sentence, which others may share.
+    """
 
     passage: int
     start: int
@@ -45,6 +50,8 @@ class Occurrence:
     sentence: str
     stems: frozenset[str]
     around: _Around
+    own: frozenset[str]
+    leading: frozenset[str]
 
     def quote(self) -> str:
         """The figure with forty characters on either side."""
@@ -83,8 +90,10 @@ class Passages:
                     for word in stems:
                         frequency[word] = frequency.get(word, 0) + 1
                     plain = frozenset(s for s in stems if not s[0].isdigit())
-                    for figure in figures(part):
-                        self.occurrences.append(Occurrence(number, start + offset, figure, part, plain, _around(figure, part)))
+                    found = figures(part)
+                    for figure in found:
+                        around, (leading, own) = _around(figure, part), _shares(figure, found, part)
+                        self.occurrences.append(Occurrence(number, start + offset, figure, part, plain, around, own, leading))
         self.frequency = frequency
         self.vocabularies = kept
         spread: dict[str, int] = {}
@@ -123,8 +132,25 @@ class Passages:
                 best, best_local = (score, occurrence), local
             if score > same[0] and _same_value(figure, occurrence.figure):
                 same = (score, occurrence, local)
-        traced = same[1] is not None and same[0] >= _LEAST and (same[0] >= 0.8 * best[0] or same[2] >= best_local)
-        return Found(same[1], best[1] if best[0] >= _LEAST else None, looked_at, traced)
+        at, other = same[1], best[1]
+        traced = at is not None and same[0] >= _LEAST and (same[0] >= 0.8 * best[0] or same[2] >= best_local or _together(at, other))
+        if at is not None and traced:
+            leading, own = _shares(figure, figures(text), text)
+            traced = not any(self._better(leading | own, rival, at) for rival in self.occurrences if _together(rival, at))
+        return Found(at, other if best[0] >= _LEAST else None, looked_at, traced)
+
+    def _better(self, said: frozenset[str], rival: Occurrence, at: Occurrence) -> bool:
+        """Whether the words around a figure belong to another figure of the passage's sentence."""
+        if rival is at or _sort(rival.figure) != _sort(at.figure) or _same_value(rival.figure, at.figure):
+            return False
+        one, other = at.own | at.leading, rival.own | rival.leading
+        nouns = {at.around.noun, rival.around.noun}  # the second of two figures often goes without its noun
+        if self._weigh(said & (rival.own - one) - nouns) > self._weigh(said & (at.own - other) - nouns):
+            return True
+        return not self._weigh(said & (one - other)) and self._weigh(said & (other - one)) > 0
+
+    def _weigh(self, stems: frozenset[str]) -> float:
+        return sum(self.weight(w) for w in stems if w not in _COMMON)
 
     def _local(self, one: _Around, other: _Around) -> float:
         both, others = one.left | one.right, other.left | other.right
@@ -146,6 +172,33 @@ def _parts(sentence: str) -> list[tuple[int, str]]:
     return [(a, sentence[a:b]) for a, b in zip(cuts, cuts[1:], strict=False) if sentence[a:b].strip()]
 
 
+_CUT = re.compile(r"[,;:]\s|\s(?:and|but|while|whereas|or|compared with|compared to|against|versus)\s|\s[—–]\s")
+
+
+def _shares(figure: Written, every: Sequence[Written], text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The words before the first figure, if this is it, and the others up to the cuts beside its neighbors."""
+    every = [f for f in every if f.start == figure.start or (_sort(f) == _sort(figure) and not (f.in_words and f.value == 1))]
+    place = next((k for k, f in enumerate(every) if f.start == figure.start), 0)
+    low, high = 0, len(text)
+    if place > 0:
+        cut = _CUT.search(text, every[place - 1].end, figure.start)
+        low = cut.end() if cut else every[place - 1].end
+    if place + 1 < len(every):
+        cut = _CUT.search(text, figure.end, every[place + 1].start)
+        high = cut.start() if cut else every[place + 1].start
+    tokens = [w for w in words(text) if low <= w.start and w.end <= high and not w.stem[0].isdigit()]
+    first = place == 0
+    return (
+        frozenset(w.stem for w in tokens if first and w.end <= figure.start),
+        frozenset(w.stem for w in tokens if not (first and w.end <= figure.start)),
+    )
+
+
+def _together(one: Occurrence | None, other: Occurrence | None) -> bool:
+    """Whether two figures stand in the same sentence of a passage."""
+    return one is not None and other is not None and (one.passage, one.start, one.sentence) == (other.passage, other.start, other.sentence)
+
+
 def _around(figure: Written, text: str, reach: int = 4) -> _Around:
     tokens = [w for w in words(text) if not w.stem[0].isdigit()]
     left = [w.stem for w in tokens if w.end <= figure.start][-reach:]
@@ -158,7 +211,7 @@ def _around(figure: Written, text: str, reach: int = 4) -> _Around:
         key = left_key
     elif re.match(r"\s?[,.;)]", text[figure.end : figure.end + 2]):
         key = left_key or key
-    return _Around(frozenset(left), frozenset(right), key, left_key)
+    return _Around(frozenset(left), frozenset(right), key, left_key, "" if not right or right[0] in _COMMON else right[0])
 
 
 def _sort(figure: Written) -> str:

@@ -59,7 +59,7 @@ def _of_column(ask: Ask, mention: ColumnMention, filter_set: FilterSet) -> Itera
         yield _reading(ask, mention, filter_set, "mean", tier, " (operation not named)")
         yield _reading(ask, mention, filter_set, "sum", tier + 1, " (operation not named)")
     yield from _group_extremes(ask, mention, filter_set, tier)
-    if _ENDS.search(ask.text):
+    if not named and _ENDS.search(ask.text):
         yield from _ends(ask, mention, filter_set, tier + 1)
 
 

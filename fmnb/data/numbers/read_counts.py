@@ -34,6 +34,8 @@ def read_counts(ask: Ask) -> Iterator[Reading]:
     if _OUT_OF.search(ask.before) and not _free(ask):
         yield Reading(0, "count", "number of all rows", ask.table.rows, rows=ask.table.rows)
     counted = _is_counted(ask)
+    if not counted and not (ask.linked.columns or ask.linked.values or ask.linked.periods.conditions):
+        return
     for filter_set in ask.filters.sets:
         conditions = tuple(c for c in filter_set.conditions if not (c.relation == "=" and c.start == ask.figure.start))
         if counted or not ask.columns:
@@ -47,6 +49,7 @@ def _possible(ask: Ask) -> bool:
     f = ask.figure
     whole = f.value == round(f.value) or f.scale > 1
     plain = not f.unit or (f.unit in ("day", "days", "week", "weeks", "month", "months", "year", "years") and not _free(ask))
+    plain = plain or "missing" in ask.near  # "one mpg value is missing": the column is a unit as well
     return whole and 0 <= f.value <= ask.table.rows * 1.5 and not (f.scale > 1 and f.value == 0) and plain and not ask.comparative
 
 
@@ -58,7 +61,7 @@ def _free(ask: Ask) -> bool:
 
 def _is_counted(ask: Ask) -> bool:
     beside = [m for m in ask.linked.measures if 0 <= m.start - ask.figure.end <= 3 and not m.column.few]
-    if beside and "count" not in ask.near:
+    if beside and not {"count", "missing"} & ask.near:
         return False
     noun = _NEXT.match(ask.after)
     follows = noun.group(1).lower() if noun else ""
@@ -71,7 +74,7 @@ def _is_counted(ask: Ask) -> bool:
         or (follows and follows not in _NO_NOUN and not beside)
         or re.match(r"\s(?:of|such|times|in total)\b", ask.after)
         or _COUNTED.search(ask.before)
-        or not (_free(ask) or ask.linked.values or ask.linked.periods.conditions)
+        or (ask.linked.columns and not (_free(ask) or ask.linked.values or ask.linked.periods.conditions))
     )
 
 

@@ -27,7 +27,7 @@ _FROM_YEAR = re.compile(r"\b(?:from|between)\s(?:the )?$", re.I)
 _OVERALL = re.compile(
     r"\b(?:overall (?:average|mean|median|figure|level)|the rest|others|whole (?:table|dataset|sample|set)|all (?:the )?others|everyone"
     r"|(?:general|global|grand|table|fleet|national|company) (?:average|mean|median)|(?:than|above|below|over|under) (?:the )?(?:overall )?"
-    r"(?:average|mean|median)|data ?set(?:'s)? (?:average|mean|median)|the (?:overall )?(?:average|mean))\b",
+    r"(?:average|mean|median)|data ?set(?:'s)? (?:average|mean|median))\b",
     re.I,
 )
 _PAIRABLE = ("mean", "median", "sum", "max", "min", "std")

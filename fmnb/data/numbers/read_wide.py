@@ -14,9 +14,11 @@ MOST_COLUMNS = 24
 
 def read_wide(ask: Ask) -> Iterator[Reading]:
     """The named aggregates, or the cell, of each column under each set of conditions."""
-    if ask.columns and not ask.guessed:
+    if (ask.columns and not ask.guessed) or "count" in ask.near:
         return
     known = {m.column.name for m in ask.columns}
+    measured = ask.figure.unit or ask.figure.step < 1  # a whole number may be a count
+    operations = [*ask.named[:2], "value"] if ask.named else ["value", "mean", "sum"] if measured else ["value"]
     columns = [c for c in ask.table.columns.values() if c.measured and c.name not in known][:MOST_COLUMNS]
     for filter_set in ask.filters.sets[:6]:
         if not filter_set.conditions and not ask.named:
@@ -25,7 +27,7 @@ def read_wide(ask: Ask) -> Iterator[Reading]:
         if not rows:
             continue
         for column in columns:
-            for operation in [*ask.named[:2], "value"] if ask.named else ["value", "mean", "sum"]:
+            for operation in operations:
                 value = ask.table.aggregate(operation, column.name, filter_set.conditions)
                 what = column.name if operation == "value" else f"{WORDS.get(operation, operation)} of {column.name}"
                 yield Reading(
@@ -36,4 +38,5 @@ def read_wide(ask: Ask) -> Iterator[Reading]:
                     column.name,
                     filter_set.conditions,
                     rows,
+                    guess=True,
                 )

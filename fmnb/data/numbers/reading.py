@@ -12,7 +12,8 @@ class Reading:
     """A recomputation that a sentence names.
 
     `tier` is 0 if all of it is named, 1 if one thing is implied, 2 and more if it is a guess, which
-    counts only where chance is small. `parts` are the two values of a difference, growth or ratio.
+    counts only where chance is small. `guess` marks those where no
+    column is named. `parts` are the two values of a difference, growth or ratio.
     """
 
     tier: int
@@ -24,6 +25,7 @@ class Reading:
     rows: int = 0
     parts: tuple[float, float] | None = None
     table: str = ""
+    guess: bool = False
 
     @property
     def cell(self) -> bool:

@@ -90,8 +90,9 @@ class _Reader:
 
     def read(self) -> list[Figure]:
         open_figures: list[tuple[Written, list[Ask], list[Reading]]] = []
-        for figure in self.written:
-            result = self._without_reading(figure)
+        limits = {limit.figure.start for linked in self.linked for limit in linked.thresholds}
+        for figure in sorted(self.written, key=lambda f: f.start in limits):  # a limit comes after what it limits
+            result = self._without_reading(figure) or self._used_as_limit(figure)
             if result is None:
                 asks, found = self._read(figure)
                 result = self._match(figure, asks, found)
@@ -123,6 +124,13 @@ class _Reader:
                 return in_passage(figure, offset, found, [])
             return record(figure, offset, "untraced" if figure.when and figure.when.grain != "month of any year" else "label", "not traced")
         return record(figure, offset, "label", "a date that chooses rows" if used else "a date")
+
+    def _used_as_limit(self, figure: Written) -> Figure | None:
+        """The record of the 30 in "above 30 mpg", if another figure was traced under this condition."""
+        stated = {limit.condition for linked in self.linked for limit in linked.thresholds if limit.figure.start == figure.start}
+        if any(stated & set(said.reading.conditions) for said in self.said):
+            return record(figure, self.sentence.start, "condition", "a condition of the sentence")
+        return None
 
     def _read(self, figure: Written) -> tuple[list[Ask], list[Reading]]:
         asks = [
@@ -178,7 +186,8 @@ class _Reader:
             single = [c[0] for c in by_column.values() if len({x.value for x in c}) == 1]
             spans = linked.periods.conditions if len(linked.periods.conditions) == 1 else ()
             if single or spans:
-                self.context.conditions[name] = [*single, *spans]
+                kept = [] if single else [c for c in self.context.conditions.get(name, []) if c.relation == "="]
+                self.context.conditions[name] = [*kept, *single, *spans]
             if named := [m.column.name for m in linked.measures]:
                 self.context.topics[name] = named
         earlier = [replace(s, ago=s.ago + 1) for s in self.context.said if s.ago < 1]

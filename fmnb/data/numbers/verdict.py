@@ -30,7 +30,7 @@ def choose(figure: Written, readings: list[Reading]) -> tuple[Reading | None, fl
     if fitting:
         best = min(fitting, key=lambda r: (r.tier, not r.cell))
         return best, chance(figure, [r.value for r in named])
-    guesses = [r for r in readings if r.tier <= WIDE_TIER + 1]
+    guesses = [r for r in readings if r.guess and r.tier <= WIDE_TIER + 1]
     fitting = [r for r in guesses if matches(figure, r.value)]
     if not fitting or figure.bound or abs(figure.value) < _LEAST_WIDE or _digits(figure) < 3:
         return None, 0.0
