@@ -176,7 +176,7 @@ _CUT = re.compile(r"[,;:]\s|\s(?:and|but|while|whereas|or|compared with|compared
 
 
 def _shares(figure: Written, every: Sequence[Written], text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The words before the first figure, if this is it, and the others up to the cuts beside its neighbors."""
+    """The words before the figure if it is the first, and its others up to its neighbors."""
     every = [f for f in every if f.start == figure.start or (_sort(f) == _sort(figure) and not (f.in_words and f.value == 1))]
     place = next((k for k, f in enumerate(every) if f.start == figure.start), 0)
     low, high = 0, len(text)
