@@ -236,6 +236,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "batch": batch,
     "fair": lambda: engine("fair.py", "Services that publish their limits"),
     "evals": lambda: engine("evals.py", "An evaluation scored again, and its report"),
+    "sql": lambda: engine("text_to_sql.py", "Questions over tables, answered by SQL (60 over three real schemas)"),
     "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
 }
 

@@ -20,6 +20,7 @@ _READERS = {
     ".parquet": "read_parquet(?)",
     ".pq": "read_parquet(?)",
 }
+_NULLS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None")  # no values, where the others are numbers or dates
 _INFLATED = 500 << 20  # bytes of an xlsx file's contents
 SUFFIXES = (*_READERS, ".xlsx")
 
@@ -52,14 +53,38 @@ def load(duckdb: Any, connection: Any, name: str, path: Path) -> tuple[str, list
             literal = "'" + pattern.replace("'", "''") + "'"
             connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM read_parquet({literal})")
             return str(path), []
-        connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM {_READERS[suffix]}", [pattern])
+        select, notes = _columns(connection, name, suffix, pattern)
+        connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT {select} FROM {_READERS[suffix]}", [pattern])
     except duckdb.OutOfMemoryException:
         raise UsageError(
             "The file does not fit into memory", detail=path.name, hint="Convert it to Parquet, which is read in parts."
         ) from None
     except duckdb.Error as e:
         raise UsageError("The file cannot be read as a table", detail=f"{path.name}: {str(e).splitlines()[0][:200]}") from None
-    return "", []
+    return "", notes
+
+
+def _columns(connection: Any, name: str, suffix: str, pattern: str) -> tuple[str, list[str]]:
+    """What to select of a file, and notes: a column that is text only for its NA is read without it.
+
+    In other columns NA stays, such as the code of Namibia.
+    """
+    if suffix not in (".csv", ".tsv"):
+        return "*", []
+    reader = _READERS[suffix]
+    plain = connection.execute(f"DESCRIBE SELECT * FROM {reader}", [pattern]).fetchall()
+    without = connection.execute(f"DESCRIBE SELECT * FROM {reader[:-1]}, nullstr={list(_NULLS)!r})", [pattern]).fetchall()
+    changed = [
+        (a[0], b[1])
+        for a, b in zip(plain, without, strict=True)
+        if a[0] == b[0] and a[1] == "VARCHAR" and b[1] not in ("VARCHAR", "BOOLEAN")
+    ]
+    if not changed:
+        return "*", []
+    nulls = ", ".join(f"'{n}'" for n in _NULLS)
+    casts = [f"CAST(CASE WHEN {quoted(c)} NOT IN ({nulls}) THEN {quoted(c)} END AS {kind}) AS {quoted(c)}" for c, kind in changed]
+    shown = ", ".join(c for c, _ in changed[:5]) + ", …" * (len(changed) > 5)
+    return f"* REPLACE ({', '.join(casts)})", [f"{name}: NA and the like are null in {shown}"]
 
 
 def _load_workbook(duckdb: Any, connection: Any, name: str, path: Path) -> list[str]:

@@ -103,6 +103,14 @@ def test_files_are_tables(tmp_path, suffix, stem):
             tables.sql("select * from read_text('" + str(path).replace("'", "''") + "')")
 
 
+def test_a_column_of_numbers_and_na_is_read_as_numbers_and_other_columns_keep_na(tmp_path):
+    (tmp_path / "t.csv").write_text("country,qty,day\nNA,NA,2024-01-05\nNO,2,NaN\n")
+    tables = Tables(t=tmp_path / "t.csv")
+    assert tables.sql("select sum(qty) as n, max(year(day)) as y from t").values.tolist() == [[2, 2024]]
+    assert tables.sql("select count(qty) as q, count(day) as d, min(country) as c from t").values.tolist() == [[1, 1, "NA"]]
+    assert tables.notes == ("t: NA and the like are null in qty, day",)
+
+
 def test_other_sheets_are_named(tmp_path):
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
