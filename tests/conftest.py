@@ -21,7 +21,7 @@ CORE = bool(os.environ.get("FMNB_CORE"))  # the part of the suite that needs no 
 BEYOND_CORE = (
     "browser", "contract", "engines", "faults", "jupyter/server",
     "batch/test_batch_jobs.py", "batch/test_neutral.py", "batch/ray/test_job.py", "batch/ray/test_vllm.py", "batch/test_run.py",
-    "catalog/test_pipelines.py", "catalog/test_fetch.py",
+    "documents/test_child.py", "documents/test_damaged.py", "catalog/test_pipelines.py", "catalog/test_fetch.py",
     "cells/test_comm.py", "cells/test_hostile.py", "cells/test_images.py", "cells/test_kernel.py",
     "batch/test_claims.py", "batch/io/test_tables.py", "evals/scorers/test_code.py", "evals/datasets/test_heldout.py", "evals/datasets/test_paraphrases.py",
     "evals/scorers/test_scorers.py", "evals/scorers/test_sql.py", "limits/test_rate_limit.py", "stats/test_coverage.py", "stats/test_tests.py",

@@ -18,11 +18,13 @@ from ..core.optional import require
 from .document import Block, Document
 from .limits import Limits
 from .markdown import HIDDEN
-from .pdf_visible import VisibleText
+from .pdf_visible import VisibleText, layer_id
 from .pictures import Pictures
 
 _LARGER = 1.12  # a heading's size, in that of the text
 _GAP = 1.35  # a gap between paragraphs, in that between lines
+_HIDDEN, _NO_VIEW = 2, 32  # flags of an annotation
+_PASSWORD = 1 << 13  # flag of a field
 _HEADING = 160  # characters
 
 
@@ -68,29 +70,33 @@ def read_pdf(file: BinaryIO, name: str, limits: Limits) -> Document:
     lines: list[_Line] = []
     said: dict[str, list[int]] = {}
     count = len(reader.pages)
-    hidden = False
+    hidden = comments = False
+    layers_off = _layers_off(reader)
+    fields: dict[int, list[Block]] = {}
     for number in range(1, min(count, limits.pages) + 1):
         try:
             page = reader.pages[number - 1]
-            visible = VisibleText(page)
+            visible = VisibleText(page, layers_off)
             found = list(_lines(page, number, visible))
+            fields[number], commented = _annotations(page, number)
         except MemoryError:
             raise
         except Exception as e:  # pypdf raises many kinds of errors for damaged pages
             said.setdefault(f"cannot be read ({type(e).__name__})", []).append(number)
             continue
         lines += found
-        hidden = hidden or visible.hidden
-        if not found:
+        hidden, comments = hidden or visible.hidden, comments or commented
+        if not found and not fields[number]:
             said.setdefault("holds no text (scanned?)", []).append(number)
         elif visible.scan:
             said.setdefault("holds the text layer of a scan, which may have errors of recognition", []).append(number)
         _add_pictures(page, number, pictures)
     notes = [_pages_say(pages, words) for words, pages in said.items()]
     notes += [HIDDEN] if hidden else []
+    notes += ["comments left out"] if comments else []
     if count > limits.pages:
         notes.append(f"only the first {limits.pages:,} pages were read")
-    blocks = tuple(_blocks(lines))
+    blocks = tuple(_with_fields(_blocks(lines), fields))
     title = _title(reader) or next((b.text for b in blocks if b.kind == "heading"), "")
     return Document(name, "application/pdf", blocks, title, count, tuple(pictures.found), (*notes, *pictures.notes))
 
@@ -214,6 +220,62 @@ def _add_pictures(page: Any, number: int, pictures: Pictures) -> None:
         raise
     except Exception:  # pypdf raises many kinds of errors for images it cannot decode, ImportError without Pillow
         return
+
+
+def _annotations(page: Any, number: int) -> tuple[list[Block], bool]:
+    """What is filled in on a form, text boxes that were added, and whether there are comments."""
+    fields: list[Block] = []
+    comments = False
+    for reference in page.get("/Annots") or []:
+        found = reference.get_object()
+        kind, said = found.get("/Subtype"), str(found.get("/Contents") or "").strip()
+        if int(found.get("/F") or 0) & (_HIDDEN | _NO_VIEW):
+            continue
+        if kind == "/FreeText" and said:
+            fields.append(Block(said, page=number))
+        elif kind == "/Widget":
+            value, label = _inherited(found, "/V"), str(found.get("/TU") or _inherited(found, "/T") or "")
+            text = "" if value is None or hasattr(value, "get_data") else str(value).removeprefix("/").strip()
+            if text and text != "Off" and not int(_inherited(found, "/Ff") or 0) & _PASSWORD:
+                fields.append(Block(f"{label}: {text}" if label else text, page=number))
+        elif said and kind not in ("/Link", "/Popup"):
+            comments = True
+    return fields, comments
+
+
+def _inherited(field: Any, key: str) -> Any:
+    """An entry of a field, or of the fields above it."""
+    for _ in range(10):
+        if field is None or field.get(key) is not None:
+            break
+        above = field.get("/Parent")
+        field = above.get_object() if above is not None else None
+    return None if field is None else field.get(key)
+
+
+def _with_fields(blocks: Iterable[Block], fields: dict[int, list[Block]]) -> Iterator[Block]:
+    """Blocks with those of the fields at the end of their page."""
+    left = dict(fields)
+    for block in blocks:
+        for page in [n for n in left if n < (block.page or 0)]:
+            yield from left.pop(page)
+        yield block
+    for page in left:
+        yield from left[page]
+
+
+def _layers_off(reader: Any) -> frozenset[int]:
+    """The layers that a viewer does not show at first."""
+    try:
+        properties = reader.trailer["/Root"].get("/OCProperties")
+        shown = properties.get_object()["/D"].get_object()
+        off = [layer_id(r) for r in shown.get("/OFF") or []]
+        if shown.get("/BaseState") == "/OFF":
+            on = {layer_id(r) for r in shown.get("/ON") or []}
+            off += [n for r in properties.get_object()["/OCGs"] if (n := layer_id(r)) not in on]
+        return frozenset(off) - {-1}
+    except (AttributeError, KeyError, TypeError):
+        return frozenset()
 
 
 def _title(reader: Any) -> str:

@@ -1,7 +1,7 @@
 """Removes text from the content of a PDF's page that a person does not see, while pypdf reads it.
 
 Hidden is text that is drawn invisibly (render mode 3), fully transparent, in the color of what is
-behind it, smaller than a point, or outside of the page. Invisible text over a picture is the text layer of
+behind it, smaller than a point, outside of the page, or on a layer that is switched off. Invisible text over a picture is the text layer of
 a scan: it stays. What cannot be decided stays: text over shapes, gradients, patterns and clipped areas.
 """
 
@@ -36,16 +36,30 @@ class _State:
     size: float = 0.0
 
 
-class VisibleText:
-    """Follows the content of one page; pypdf calls `before` and `after` with each operator."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A page, or a form that it draws: its matrix, its resources, and the state to return to."""
 
-    def __init__(self, page: Any) -> None:
-        box = page.mediabox
+    matrix: Matrix
+    resources: Any
+    state: _State
+
+
+class VisibleText:
+    """Follows the content of one page; pypdf calls `before` and `after` with each operator.
+
+    `hidden` tells whether text was taken out, `scan` whether there is the text layer of a scan.
+    """
+
+    def __init__(self, page: Any, layers_off: frozenset[int] = frozenset()) -> None:
+        box = page.cropbox
         self._page: Box = (float(box.left), float(box.bottom), float(box.right), float(box.top))
-        self._resources = _get(_get(page, "/Resources"), None)
-        self._state, self._saved = _State(), []  # type: ignore[var-annotated]
-        self._bases: list[Matrix] = [_IDENTITY]
-        self._pending: Matrix | None = None
+        self._layers_off = layers_off
+        self._state = _State()
+        self._saved: list[_State] = []
+        self._forms = [_Form(_IDENTITY, _get(page, "/Resources"), self._state)]
+        self._pending: _Form | None = None  # a form that begins with the next operator
+        self._marks: list[bool] = []  # marked content, and whether its layer is off
         self._path: list[tuple[float, float]] = []
         self._rectangle = True  # whether the path has only rectangles
         self._next_clip = False
@@ -56,7 +70,7 @@ class VisibleText:
     def before(self, operator: bytes, operands: Any, cm: Any, tm: Any) -> None:
         """An operator before pypdf acts on it; hidden text is taken out of its operands."""
         if self._pending is not None:
-            self._bases.append(self._pending)
+            self._forms.append(self._pending)
             self._pending = None
         try:
             if operator in _SHOW:
@@ -69,12 +83,12 @@ class VisibleText:
     def after(self, operator: bytes, operands: Any, cm: Any, tm: Any) -> None:
         """An operator after pypdf acted on it; a form ends with the `Do` that drew it."""
         if operator == b"Do":
-            if self._pending is None and len(self._bases) > 1:
-                self._bases.pop()
+            if self._pending is None and len(self._forms) > 1:
+                self._state = self._forms.pop().state
             self._pending = None
 
     def _device(self, cm: Any) -> Matrix:
-        return _times(_matrix(cm), self._bases[-1])
+        return _times(_matrix(cm), self._forms[-1].matrix)
 
     def _show(self, operator: bytes, operands: Any, where: Matrix) -> None:
         pieces = operands[0] if operator == b"TJ" else operands[-1]
@@ -87,6 +101,8 @@ class VisibleText:
             operands[-1] = type(pieces)()
 
     def _is_hidden(self, where: Matrix) -> bool:
+        if any(self._marks):
+            return True
         state = self._state
         x, y = where[4], where[5]
         scale = (where[2] ** 2 + where[3] ** 2) ** 0.5
@@ -129,10 +145,16 @@ class VisibleText:
                 known = self._state.space and all(isinstance(v, (int, float)) for v in operands)
                 self._state = change(self._state, color=_color([float(v) for v in operands]) if known else None)
             case b"gs":
-                alpha = _get(_get(_get(self._resources, "/ExtGState"), str(operands[0])), "/ca")
+                alpha = _get(self._resource("/ExtGState", str(operands[0])), "/ca")
                 self._state = change(self._state, alpha=float(alpha) if isinstance(alpha, (int, float)) else self._state.alpha)
             case b"Do":
                 self._draw(str(operands[0]), cm)
+            case b"BMC":
+                self._marks.append(False)
+            case b"BDC":
+                self._marks.append(str(operands[0]) == "/OC" and self._is_off(operands[1]))
+            case b"EMC":
+                self._marks = self._marks[:-1]
             case b"sh":
                 self._paint(self._state.clip or self._page, None)
             case _:
@@ -160,14 +182,13 @@ class VisibleText:
             self._path, self._rectangle, self._next_clip = [], True, False
 
     def _draw(self, name: str, cm: Any) -> None:
-        drawn = _get(_get(self._resources, "/XObject"), name)
-        kind = str(_get(drawn, "/Subtype"))
+        drawn = self._resource("/XObject", name)
         matrix = self._device(cm)
-        if kind == "/Form":
+        if str(_get(drawn, "/Subtype")) == "/Form":
             own = _get(drawn, "/Matrix")
-            self._pending = _times(_matrix(own), matrix) if own else matrix
+            self._pending = _Form(_times(_matrix(own), matrix) if own else matrix, _get(drawn, "/Resources"), self._state)
             return
-        self._bases.append(self._bases[-1])  # `after` takes it away again
+        self._forms.append(replace(self._forms[-1], state=self._state))  # `after` takes it away again
         box = _box(_points([(0, 0), (1, 0), (0, 1), (1, 1)], matrix))
         if box is not None:
             self._paint(box, None, picture=True)
@@ -178,11 +199,22 @@ class VisibleText:
         if box[2] - box[0] > _THIN and box[3] - box[1] > _THIN and self._state.alpha > 0 and len(self._regions) < _REGIONS:
             self._regions.append((box, color, picture))
 
+    def _resource(self, kind: str, name: str) -> Any:
+        """A resource of the form that is drawn, else of the page."""
+        return next((r for f in reversed(self._forms) if (r := _get(_get(f.resources, kind), name)) is not None), None)
+
+    def _is_off(self, name: Any) -> bool:
+        """Whether a layer, or a group of layers, is switched off."""
+        group = self._resource("/Properties", str(name)) if isinstance(name, str) else name
+        members = _get(group, "/OCGs")
+        layers = [group] if members is None else members if isinstance(members, list) else [members]
+        return bool(layers) and all(layer_id(layer) in self._layers_off for layer in layers)
+
     def _space(self, name: str) -> str:
         """A color space whose numbers are gray, RGB or CMYK; "" for any other."""
         if name.startswith("/Device"):
             return name
-        found = _get(_get(self._resources, "/ColorSpace"), name)
+        found = self._resource("/ColorSpace", name)
         kind = str(_get(found, 0)) if isinstance(found, list) else str(found)
         return kind if kind in ("/ICCBased", "/CalRGB", "/CalGray", "/DeviceRGB", "/DeviceGray", "/DeviceCMYK") else ""
 
@@ -193,11 +225,15 @@ def _says(pieces: Any) -> bool:
     return bool(re.search(r"\S", text))
 
 
+def layer_id(layer: Any) -> int:
+    """The number of a layer's object; -1 for one that is written in place."""
+    reference = layer if hasattr(layer, "idnum") else getattr(layer, "indirect_reference", None)
+    return int(getattr(reference, "idnum", -1))
+
+
 def _get(value: Any, key: Any) -> Any:
-    """An entry of a PDF object, or None; with the key None the object itself."""
+    """An entry of a PDF object, or None."""
     value = value.get_object() if hasattr(value, "get_object") else value
-    if key is None:
-        return value
     try:
         found = value[key]
     except (KeyError, TypeError, IndexError):

@@ -34,12 +34,14 @@ def drawn(*pages: Callable[[Any], None], **more: Any) -> bytes:
     return out.getvalue()
 
 
-def by_hand(content: bytes, resources: bytes = b"<</Font<</F1 5 0 R>>>>", more: tuple[bytes, ...] = ()) -> bytes:
-    """A PDF of one page with a content stream; `more` are objects from number 6 on."""
+def by_hand(
+    content: bytes, resources: bytes = b"<</Font<</F1 5 0 R>>>>", more: tuple[bytes, ...] = (), page: bytes = b"", root: bytes = b""
+) -> bytes:
+    """A PDF of one page with a content stream; `more` are objects from number 6 on, `page` and `root` entries."""
     objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Catalog/Pages 2 0 R" + root + b">>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources" + resources + b">>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources" + resources + page + b">>",
         b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
         *more,

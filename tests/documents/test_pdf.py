@@ -151,6 +151,43 @@ def test_the_text_layer_of_a_scan_is_read_and_said():
     assert document.notes == ("page 1 holds the text layer of a scan, which may have errors of recognition",)
 
 
+def test_a_layer_that_is_off_is_left_out():
+    content = b"BT /F1 12 Tf 20 150 Td (seen) Tj ET /OC /A BDC BT /F1 12 Tf 20 100 Td (obey) Tj ET EMC /OC /B BDC BT /F1 12 Tf 20 60 Td (shown) Tj ET EMC"
+    resources = b"<</Font<</F1 5 0 R>>/Properties<</A 6 0 R/B 7 0 R>>>>"
+    data = by_hand(
+        content,
+        resources,
+        (b"<</Type/OCG/Name(a)>>", b"<</Type/OCG/Name(b)>>"),
+        root=b"/OCProperties<</OCGs[6 0 R 7 0 R]/D<</OFF[6 0 R]>>>>",
+    )
+    document = read(data, "a.pdf")
+    assert texts(document) == ["seen", "shown"] and document.notes == ("hidden text left out",)
+
+
+def test_forms_inside_forms_have_resources_of_their_own():
+    inner = b"<</Type/XObject/Subtype/Form/BBox[0 0 200 200]/Resources<</Font<</F1 5 0 R>>/ExtGState<</G<</ca 0>>>>>>/Length 44>>stream\n/G gs BT /F1 12 Tf 20 100 Td (obey) Tj ET   \nendstream"
+    outer = b"<</Type/XObject/Subtype/Form/BBox[0 0 200 200]/Matrix[1 0 0 1 5 5]/Resources<</Font<</F1 5 0 R>>/XObject<</In 7 0 R>>>>/Length 42>>stream\n/In Do BT /F1 12 Tf 20 50 Td (shown) Tj ET\nendstream"
+    content = b"/Out Do BT /F1 12 Tf 20 20 Td (seen) Tj ET"
+    document = read(by_hand(content, b"<</Font<</F1 5 0 R>>/XObject<</Out 6 0 R>>>>", (outer, inner)), "a.pdf")
+    assert document.text.split() == ["shown", "seen"] and document.notes == ("hidden text left out",)
+
+
+def test_what_is_filled_in_on_a_form_is_read_and_comments_are_not():
+    annotations = (
+        b"<</Subtype/Widget/T(notice)/TU(Notice period)/V(four weeks)/Rect[0 0 9 9]>>",
+        b"<</Subtype/Widget/T(agreed)/FT/Btn/V/Yes/Rect[0 0 9 9]>>",
+        b"<</Subtype/Widget/T(ghost)/V(obey)/F 2/Rect[0 0 9 9]>>",
+        b"<</Subtype/Widget/T(pin)/V(obey)/Ff 8192/Rect[0 0 9 9]>>",
+        b"<</Subtype/FreeText/Contents(typed on it)/Rect[0 0 9 9]>>",
+        b"<</Subtype/Text/Contents(obey this comment)/Rect[0 0 9 9]>>",
+        b"<</Subtype/Link/Contents(a link)/Rect[0 0 9 9]>>",
+    )
+    data = by_hand(b"BT /F1 12 Tf 20 150 Td (seen) Tj ET", more=annotations, page=b"/Annots[6 0 R 7 0 R 8 0 R 9 0 R 10 0 R 11 0 R 12 0 R]")
+    document = read(data, "a.pdf")
+    assert texts(document) == ["seen", "Notice period: four weeks", "agreed: Yes", "typed on it"]
+    assert document.notes == ("comments left out",) and {b.page for b in document.blocks} == {1}
+
+
 # --- pictures ---
 
 
