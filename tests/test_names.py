@@ -11,17 +11,24 @@ from pathlib import Path
 import pytest
 
 import fmnb
-from fmnb.core.registry import ENGINES, METHODS, OPENERS, PUBLIC, SCORERS, load
+from fmnb.core.registry import CHECKERS, ENGINES, METHODS, OPENERS, PUBLIC, SCORERS, load
 from fmnb.jupyter.magics.line import VERBS
 
 PACKAGE = Path(fmnb.__file__).parent
-REGISTRIES = {"core/registry.py": {"PUBLIC", "METHODS", "ENGINES", "SCORERS", "OPENERS"}, "jupyter/magics/line.py": {"VERBS"}}
+REGISTRIES = {"core/registry.py": {"PUBLIC", "METHODS", "ENGINES", "SCORERS", "OPENERS", "CHECKERS"}, "jupyter/magics/line.py": {"VERBS"}}
 # Jupyter Server imports its extension by a name that we hand over.
 HANDED_OVER = {("__init__.py", "fmnb.jupyter.server")}
 ROWS = {
     **{
         f"{kind} {name}": row
-        for kind, rows in (("public", PUBLIC), ("method", METHODS), ("engine", ENGINES), ("scorer", SCORERS), ("opener", OPENERS))
+        for kind, rows in (
+            ("public", PUBLIC),
+            ("method", METHODS),
+            ("engine", ENGINES),
+            ("scorer", SCORERS),
+            ("opener", OPENERS),
+            ("checker", CHECKERS),
+        )
         for name, row in rows.items()
     },
     **{f"verb {name}": verb.run for name, verb in VERBS.items()},

@@ -87,7 +87,7 @@ class RowCalls:
             for sample in range(self.samples):
                 request = replace(base_request, messages=messages, sample=sample)
                 key = request.fingerprint()
-                meta = {"row": number, "key": key + suffix} | ({"sources": list(grounding.passages)} if grounding else {})
+                meta = {"row": number, "key": key + suffix} | (grounding.meta if grounding else {})
                 neutral = self._content_free if not grounding and base.call.target.local and self.spec is not None else ()
                 blank = tuple(replace(request, messages=(*before, *base_request.messages[:-1], m)) for before, m in neutral)
                 tape_cell = f"{cell}:{sample}" if sample else cell

@@ -128,7 +128,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
         tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
-        meta={"sources": list(grounding.passages)} if grounding is not None else {},
+        meta=grounding.meta if grounding is not None else {},
         notes=(
             *(grounding.notes if grounding is not None else ()),
             *((session.model_warning,) if not model and session.model_warning else ()),

@@ -19,10 +19,12 @@ from ..core.labels import text_of
 from ..core.registry import OPENERS, load
 from ..core.sources import Passage, Source, passage_to_dict
 from ..core.types import Label, Message, Part, Text
+from ..prompts.dataframes import table_of
 
 if TYPE_CHECKING:
     from ..catalog.resolve import Target
 
+_CELLS = 5_000  # of a table that is stored with an answer
 LIMIT = 8  # passages a source
 _MARGIN = 0.05  # of the context window, since tokens are estimated
 _REPLY = 1_024  # tokens for the answer where --max-tokens is not given
@@ -43,7 +45,13 @@ class Grounding:
 
     part: Text
     passages: tuple[dict[str, Any], ...]
+    tables: dict[str, Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the run stores of it: the passages, and the tables that they were read from."""
+        return {n: v for n, v in (("sources", list(self.passages)), ("tables", self.tables)) if v}
 
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
@@ -69,11 +77,13 @@ def ground(
     """
     question = "\n".join(p.text for p in prompt if isinstance(p, Text)).strip()
     found: list[Passage] = []
+    tables: dict[str, Any] = {}
     notes: list[str] = []
     for source in sources:
         retrieved = source.retrieve(question, limit=LIMIT, model=target)
         found += retrieved.passages
         notes += retrieved.notes
+        tables |= {name if name not in tables else f"{source.name}.{name}": _stored(frame) for name, frame in retrieved.frames.items()}
         if not retrieved.passages:
             notes.append(f"{source.name}: nothing was found for this prompt")
     first = last_number(history) + 1
@@ -92,7 +102,24 @@ def ground(
         plural = "s" if len(left_out) > 1 else ""
         notes.append(f"{len(left_out)} passage{plural} left out for want of room in the context window: {names}"[:400])
     stored = tuple(passage_to_dict(p, n) for n, p in enumerate(kept, first))
-    return Grounding(_part(kept, first), stored, tuple(notes))
+    return Grounding(_part(kept, first), stored, {n: t for n, t in tables.items() if t}, tuple(notes))
+
+
+def _stored(frame: Any) -> dict[str, Any]:
+    """A frame in a form that the log and tapes keep, for the check of figures; {} if it is large."""
+    table = table_of(frame)
+    if table is None or not table.rows or table.rows * table.columns > _CELLS:
+        return {}
+    rows = table.take(list(range(table.rows)), table.columns)
+    return {
+        "columns": list(table.names),
+        "rows": [[v if isinstance(v, (int, float, bool, type(None))) else str(v) for v in r] for r in map(_plain, rows)],
+    }
+
+
+def _plain(row: Sequence[Any]) -> list[Any]:
+    """A row with Python's own numbers in place of numpy's."""
+    return [v.item() if hasattr(v, "item") and not hasattr(v, "isoformat") else v for v in row]
 
 
 def last_number(history: Sequence[Message]) -> int:

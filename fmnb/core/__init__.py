@@ -9,6 +9,7 @@ Independent of Jupyter, HTTP, SQL and torch.
 - `events`: everything that happens in a run, and how events fold into a response
 - `errors`: all errors with message, detail and hint, and their traceback; `redact` removes API keys from them
 - `sources`: the protocol of everything that an answer can be drawn from, and its passages
+- `answer_checks`: the figures of an answer, checked against its sources
 - `citations`: whether the passages that an answer cites exist and say what is quoted
 - `backend`: the protocol of everything that answers (model, provider, engine), and token estimates
 - `guard`: the protocols of guards and classifiers, and those of the Runtime

@@ -339,8 +339,9 @@ class ResponseBuilder:
             finish, error, source = "error", end.error, end.source
         elif isinstance(end, Cancelled):
             finish, source = "cancelled", end.source
-        if start is not None and start.meta.get("sources"):
-            extra.setdefault("sources", start.meta["sources"])
+        for name in ("sources", "tables"):
+            if start is not None and start.meta.get(name):
+                extra.setdefault(name, start.meta[name])
         began = start.at if start else None
         return Response(
             text="".join(self.text),

@@ -97,6 +97,10 @@ SCORERS = {
 OPENERS = {"sources": "fmnb.data.open_sources:open_sources"}
 
 
+# checks of an answer against its sources: called as function(text, tables, passages)
+CHECKERS = {"numbers": "fmnb.data.numbers.check:check_numbers"}
+
+
 def load(ref: str) -> Any:
     """Import the object that a row names, or the module if it names no object.
 

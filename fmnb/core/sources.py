@@ -41,7 +41,7 @@ def passage_to_dict(passage: Passage, number: int) -> dict[str, Any]:
     {'n': 1, 'text': 'Cats purr.', 'source': 'kb', 'title': 'a.md'}
     """
     fields = {n: getattr(passage, n) for n in _STORED}
-    return {"n": number, **{n: list(v) if isinstance(v, tuple) else v for n, v in fields.items() if v not in (None, "", (), False)}}
+    return {"n": number, **{n: list(v) if isinstance(v, tuple) else v for n, v in fields.items() if v not in (None, "", (), False, {})}}
 
 
 def passages_from(found: Any) -> dict[int, Passage]:
@@ -64,11 +64,12 @@ def passages_from(found: Any) -> dict[int, Passage]:
                 headings=tuple(h for h in headings if isinstance(h, str)) if isinstance(headings, list) else (),
                 time=time if isinstance(time, (int, float)) else None,
                 stale=d.get("stale") is True,
+                details=details if isinstance(details := d.get("details"), dict) else {},
             )
     return passages
 
 
-_STORED = ("text", "source", "title", "location", "headings", "path", "time", "stale")
+_STORED = ("text", "source", "title", "location", "headings", "path", "time", "stale", "details")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.sources import Source
+from ..prompts.dataframes import table_of
 from .index.locate import index_names
 from .index.open_indexes import open_index
 
@@ -23,14 +24,39 @@ def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source
         UsageError: A name is unknown or is two things, or an object is no source.
     """
     items = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not items:
+    items, frames = _split(items, values or {})
+    if not items and not frames:
         raise UsageError("--with names no source", hint="For example --with kb; `%fm index` lists the indexes.")
     found: list[Source] = []
     for item in items:
         source = _named(item, values or {}) if isinstance(item, str) else _object(item)
         if not any(source is f for f in found):
             found.append(source)
+    if frames:
+        from .sql.tables import Tables  # DuckDB, only where a table is asked
+
+        found.append(Tables(frames, name=" and ".join(frames)))
     return found
+
+
+def _split(items: list[Any], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The items that are no frames, and the frames by name, which are asked together."""
+    indexes = index_names()
+    others: list[Any] = []
+    frames: dict[str, Any] = {}
+    for item in items:
+        value = values.get(item) if isinstance(item, str) else item
+        if value is None or isinstance(value, (str, Source)) or table_of(value) is None:
+            others.append(item)
+        elif not isinstance(item, str):
+            raise UsageError(
+                "A frame needs a name", detail=type(item).__name__, hint="Give fm.Tables(sales=df), or its name in the notebook."
+            )
+        elif item in indexes:
+            raise UsageError(f"{item!r} is both an index and a table of the notebook", hint="Rename the variable.")
+        else:
+            frames[item] = value
+    return others, frames
 
 
 def _named(name: str, values: Mapping[str, Any]) -> Source:
@@ -59,4 +85,4 @@ def _object(value: Any, name: str = "") -> Source:
     if isinstance(value, Source) and not isinstance(value, type):
         return value
     shown = f"{name}: {type(value).__name__}" if name else type(value).__name__
-    raise UsageError("This is no source of answers", detail=shown, hint="A source is an index's name or an fm.Index.")
+    raise UsageError("This is no source of answers", detail=shown, hint="A source is an index by its name, a table, an fm.Index or fm.Tables.")

@@ -13,6 +13,7 @@ Which effects model text may have on the page is decided here.
 - `batch_preview`: the first rows of a batch as a table
 - `progress`: a progress bar for a long step outside a cell magic
 - `status_text`: waits, retries and progress in words
+- `marked_answer`: figures and citations of an answer, marked by where they come from
 - `sources`: citations and retrieved sources below an answer
 - `diff`: two texts compared word by word
 - `colors`: colors and fonts of HTML with inline styles

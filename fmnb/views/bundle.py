@@ -17,7 +17,8 @@ from ..core.version import __version__
 from .colors import ACCENT, BORDER, ERROR, ERROR_SHADE, MONO, MUTED, UI
 from .footer import LOCAL, anonymous_footer_text, escape_terminal, footer_html, footer_text, seconds
 from .html import Rendering, code, render
-from .sources import sources_html, sources_text, with_marks
+from .marked_answer import cited_text, marked_text, marks_as_html
+from .sources import sources_html, sources_text
 from .status_text import run_label
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
@@ -47,10 +48,10 @@ def answer_bundle(
     answer.
     """
     response = anonymized(response) if blind else response
-    text = response.text if streaming or format not in ("markdown", "text") else with_marks(response)
+    text = cited_text(response) if _is_checked(response, format, streaming) else response.text
     if format == "json" and isinstance(response.data, list):  # a list is wrapped in an object; show the list
         text = json.dumps(response.data, ensure_ascii=False, indent=2)
-    body = body_html(text, format, streaming, rendering)
+    body = body_html(text, format, streaming) if format == "json" else answer_html(response, format, streaming, rendering)
     end = "" if streaming else footer_html(response, blind)
     html = f'<div style="{_WRAP}">\n{body}</div>\n' if body else ""
     words = escape_terminal(text)
@@ -88,6 +89,19 @@ def media_html(response: Response) -> str:
 def media_lines(response: Response) -> list[str]:
     """One line of text for each image or video."""
     return [escape_terminal(_media.describe(m.data, m.media_type, m.alt if isinstance(m, Image) else m.name)) for m in response.media]
+
+
+def answer_html(response: Response, format: str, streaming: bool, rendering: Rendering | None = None) -> str:
+    """The text of an answer as HTML; once it is complete, its figures and citations are marked."""
+    if not _is_checked(response, format, streaming):
+        return body_html(response.text, format, streaming, rendering)
+    if format == "text":
+        return body_html(cited_text(response), format, streaming)
+    return marks_as_html(render(marked_text(response)), response)
+
+
+def _is_checked(response: Response, format: str, streaming: bool) -> bool:
+    return not streaming and format in ("markdown", "text") and bool(response.text) and bool(response.sources)
 
 
 def body_html(text: str, format: str, streaming: bool, rendering: Rendering | None = None) -> str:

@@ -50,6 +50,8 @@ def footer_items(response: Response) -> list[str]:
             items.append("cites no source")
         elif unverified:
             items.append(f"{unverified} of {len(r.citations)} citations unverified")
+        if r.checks is not None and r.checks.coverage:
+            items.append(r.checks.coverage)
     if r.extra.get("base") is True:
         items.append("base model: completes text")
     if r.not_applied:

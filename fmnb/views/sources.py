@@ -1,4 +1,4 @@
-"""Citations and retrieved sources, in a closed fold below the answer, and marks that failed a check."""
+"""Citations and retrieved sources, in a closed fold below the answer."""
 
 from __future__ import annotations
 
@@ -118,21 +118,6 @@ def _row(s: Source) -> str:
         text = f'<div style="white-space:pre-wrap">{inert(escape_terminal(s.text))}</div>'
         said = f'<details><summary style="cursor:pointer;color:{MUTED}">{inert(escape_terminal(quote))}</summary>{text}</details>'
     return head + said
-
-
-def with_marks(response: Response) -> str:
-    """The text of an answer in which each citation that failed its check says so.
-
-    >>> from fmnb.core.sources import Passage, passage_to_dict
-    >>> with_marks(Response("So it is [2].", extra={"sources": [passage_to_dict(Passage("It is.", "kb"), 1)]}))
-    'So it is [2] (unverified: there is no passage 2).'
-    """
-    text, at = [], 0
-    for c in response.citations:
-        if c.problem:
-            text += [response.text[at : c.end], f" (unverified: {c.problem})"]
-            at = c.end
-    return "".join([*text, response.text[at:]])
 
 
 def sources_text(response: Response, *, problems: bool = False) -> str:

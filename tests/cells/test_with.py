@@ -171,3 +171,63 @@ def test_names_of_sources_are_completed(kb):
     assert found["kb"] == "index" and found["mine"] == "source"
     assert dict(complete_verb_line("search ", kb.shell).items) == {"kb": "index"}
     assert "docs/" in dict(complete_verb_line("index ", kb.shell).items)
+
+
+def test_figures_are_traced_to_passages_and_counted(kb):
+    Path("docs/leave.md").write_text("Employees have 30 days of leave. Contractors give 14 days of notice.")
+    kb("%fm index docs --name kb")
+    kb.ns["reply"] = "Employees have 30 days of leave [1], contractors 77 days [1]."
+    kb("%%fm model --with kb -o answer\nhow many days of leave do employees have")
+    answer = kb.ns["answer"]
+    assert [(f.text, f.state) for f in answer.checks.figures if f.counts] == [("30", "passage"), ("77", "untraced")]
+    assert "1 of 2 figures traced" in kb.out
+    html = answer._repr_html_()
+    assert 'title="traced to passage 1' in html and ">30</span>" in html and 'title="not traced"' in html and "\ue0f0" not in html
+
+
+@pytest.fixture
+def sales(cells):
+    cells.ns["sales"] = pd.DataFrame({"region": ["north", "north", "south"], "revenue": [1200.0, 300.0, 450.0]})
+    cells.ns["goals"] = pd.DataFrame({"region": ["north", "south"], "goal": [1000, 500]})
+    cells.ns["seen"] = seen = []
+
+    def model(prompt):
+        seen.append(prompt)
+        if "<sources" in prompt:
+            return cells.ns["reply"]
+        return cells.ns.get("query", "select region, sum(revenue) as revenue from sales group by region order by region")
+
+    cells.ns["model"] = model
+    return cells
+
+
+def test_tables_are_asked_with_sql_and_figures_are_traced_to_the_rows(sales):
+    sales.ns["reply"] = "The north made 1,500 and the south 450 [1]; the north made 999 in March."
+    sales("%%fm model --with sales,goals -o answer\nRevenue per region?")
+    answer = sales.ns["answer"]
+    assert "north" in answer.sources[1].text and answer.sources[1].source == "sales and goals"
+    assert [(f.text, f.traced) for f in answer.checks.figures if f.counts] == [("1,500", True), ("450", True), ("999", False)]
+    assert "select region" in answer.sources[1].details["sql"].lower() and len(sales.ns["seen"]) == 2
+
+
+def test_a_query_that_fails_is_said_and_nothing_is_invented(sales):
+    sales.ns["query"] = "drop table sales"
+    sales("%%fm model --with sales\nRevenue per region?")
+    assert "nothing was found" in sales.out and sales.ns["seen"][-1].startswith("No source was found")
+
+
+def test_documents_and_tables_answer_together(sales):
+    Path("goals.md").write_text("The revenue goal of the north is 2,000.")
+    sales("%fm index goals.md --name kb --embedder none")
+    sales.ns["reply"] = "The north made 1,500 [1] of 2,000 [2]."
+    sales("%%fm model --with sales,kb -o answer\nHas the north met its revenue goal?")
+    assert {p.source for p in sales.ns["answer"].sources.values()} == {"sales", "kb"}
+    assert sales.ns["answer"].checks.coverage == "2 of 2 figures traced"
+
+
+def test_a_reopened_answer_is_checked_against_what_was_sent(sales):
+    sales.ns["reply"] = "The north made 1,500 [1]."
+    sales("%%fm model --with sales -o answer\nRevenue per region?")
+    del sales.ns["sales"]
+    again = reopen(sales.ns["answer"].run)
+    assert again.checks.coverage == "1 of 1 figures traced" and again.sources == sales.ns["answer"].sources

@@ -31,7 +31,7 @@ from ...core.response import Response
 from ...views.bundle import (
     Bundle,
     answer_bundle,
-    body_html,
+    answer_html,
     error_html,
     media_html,
     progress_html,
@@ -125,7 +125,7 @@ class AnswerStream:
 
     def _next_message(self) -> dict[str, Any]:
         r = self.response
-        html = body_html(r.text, self.format, self._builder.end is None, self._rendering)
+        html = answer_html(r, self.format, self._builder.end is None, self._rendering)
         done = self._rendering.done if html.startswith(self._rendering.done) else ""
         first = self._n if self._n and done.startswith(self._sent_html) else 0
         add = done[len(self._sent_html) :] if first else done
@@ -148,7 +148,7 @@ _END_STATES: Mapping[type, str] = {Finished: "finished", Failed: "failed", Cance
 def complete_message(response: Response, format: str = "markdown") -> dict[str, Any]:
     """The message for an answer that is complete already."""
     state = "failed" if response.error else "stopped" if response.finish_reason == "cancelled" else "finished"
-    html = body_html(response.text, format, False)
+    html = answer_html(response, format, False)
     message = {"do": "answer", "run": response.run, "n": _FINAL_N, "from": 0, "add": html, "tail": ""}
     return {**message, "status": "", "state": state, "end": ending_html(response)}
 

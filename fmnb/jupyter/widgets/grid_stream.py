@@ -29,7 +29,7 @@ from ...core.events import (
 )
 from ...core.inert_text import inert
 from ...core.response import Response
-from ...views.bundle import HIDDEN, anonymized, body_html, error_html, media_html, progress_html, stopped_html, waiting_html
+from ...views.bundle import HIDDEN, anonymized, answer_html, error_html, media_html, progress_html, stopped_html, waiting_html
 from ...views.comparison import columns_bundle, layout, letter, thought_html
 from ...views.footer import escape_terminal, footer_html
 from ...views.html import Rendering
@@ -195,7 +195,7 @@ class GridStream:
         `from` is the number of drawings that the page must have; a view that missed one waits for everything.
         """
         r = cell.builder.response()
-        html = body_html(r.text, self.format, cell.builder.end is None, cell.rendering)
+        html = answer_html(r, self.format, cell.builder.end is None, cell.rendering)
         done = cell.rendering.done if html.startswith(cell.rendering.done) else ""
         first = 0 if not done.startswith(cell.sent_html) else cell.n
         add = done[len(cell.sent_html) :] if first else done
