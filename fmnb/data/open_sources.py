@@ -85,4 +85,6 @@ def _object(value: Any, name: str = "") -> Source:
     if isinstance(value, Source) and not isinstance(value, type):
         return value
     shown = f"{name}: {type(value).__name__}" if name else type(value).__name__
-    raise UsageError("This is no source of answers", detail=shown, hint="A source is an index by its name, a table, an fm.Index or fm.Tables.")
+    raise UsageError(
+        "This is no source of answers", detail=shown, hint="A source is an index by its name, a table, an fm.Index or fm.Tables."
+    )

@@ -21,6 +21,7 @@ _PLAIN = {0xE100 + d: str(d) for d in range(10)}
 _PRIVATE = re.compile("[\ue0f0-\ue0f2\ue100-\ue109]")
 _MARK = re.compile(f"{_OPEN}([\ue100-\ue109]+){_MIDDLE}([^{_OPEN}{_CLOSE}]*){_CLOSE}")
 _ADDRESS = re.compile(r"\S*(?:://|www\.)\S*|\]\([^)\s]*\)|`[^`\n]*`")
+_BULLET = re.compile(r"[-+–] +")
 _LINES = {
     "exact": "underline solid",
     "recomputed": "underline dotted",
@@ -56,7 +57,9 @@ def marks_as_html(html: str, response: Response) -> str:
         figure = figures[int(m[1].translate(_PLAIN))]
         return _element(figure, m[2])
 
-    return _PRIVATE.sub("", _MARK.sub(element, html)) if _OPEN in html else html
+    if _PRIVATE.search(response.text):
+        return html
+    return _PRIVATE.sub("", _MARK.sub(element, html))
 
 
 def _notes(response: Response) -> Iterator[tuple[int, str]]:
@@ -70,6 +73,8 @@ def _figures(response: Response) -> Iterator[tuple[int, str]]:
     addresses = [m.span() for m in _ADDRESS.finditer(response.text)]
     for i, figure in enumerate(checks.figures if checks is not None else ()):
         start, end = figure.span
+        if bullet := _BULLET.match(response.text, start, end):  # a list's "- 5" is no minus
+            start = bullet.end()
         if figure.counts and not any(a < end and start < b for a, b in addresses):
             yield start, _OPEN + str(i).translate(_DIGITS) + _MIDDLE
             yield end, _CLOSE

@@ -12,6 +12,7 @@ from fmnb.core.errors import UsageError
 from fmnb.core.labels import messages_label
 from fmnb.core.types import Text
 from fmnb.store.log_query import reopen
+from fmnb.views.bundle import answer_bundle
 
 
 @pytest.fixture
@@ -181,7 +182,7 @@ def test_figures_are_traced_to_passages_and_counted(kb):
     answer = kb.ns["answer"]
     assert [(f.text, f.state) for f in answer.checks.figures if f.counts] == [("30", "passage"), ("77", "untraced")]
     assert "1 of 2 figures traced" in kb.out
-    html = answer._repr_html_()
+    html = answer_bundle(answer)[0]["text/html"]
     assert 'title="traced to passage 1' in html and ">30</span>" in html and 'title="not traced"' in html and "\ue0f0" not in html
 
 
