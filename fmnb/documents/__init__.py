@@ -12,6 +12,7 @@
 - `inert_document`: a document without control and invisible characters
 - `plain`: text files: encodings, paragraphs
 - `markdown`: Markdown files
+- `rst`: reStructuredText files
 - `html`: HTML pages
 - `html_tokens`: tags, comments and text of HTML
 - `visible`: which HTML elements a person sees
@@ -22,6 +23,9 @@
 - `frame`: the text column of a data frame
 - `table_text`: tables and rows as text
 - `pdf`: PDF files
+- `pdf_lines`: the lines of a PDF, and lines as paragraphs and headings
+- `pdf_annotations`: form fields and comments of a PDF
+- `pdf_geometry`: matrices and rectangles of a PDF's pages
 - `pdf_visible`: which text of a PDF a person sees
 - `docx`: Word files
 - `pptx`: PowerPoint files

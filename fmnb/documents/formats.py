@@ -38,6 +38,10 @@ def parse(kind: Kind, file: BinaryIO, name: str, limits: Limits) -> Document:
             from .markdown import read_markdown
 
             return read_markdown(file.read(), name)
+        case "rst":
+            from .rst import read_rst
+
+            return read_rst(file.read(), name)
         case "html":
             from .html import read_html
 

@@ -11,10 +11,13 @@ from typing import Literal
 from ..core.errors import UsageError
 from ..core.media import sniff as sniff_picture
 
-Kind = Literal["text", "markdown", "html", "notebook", "code", "csv", "jsonl", "json", "parquet", "pdf", "docx", "pptx", "xlsx", "picture"]
+Kind = Literal[
+    "text", "markdown", "rst", "html", "notebook", "code", "csv", "jsonl", "json", "parquet", "pdf", "docx", "pptx", "xlsx", "picture"
+]
 
 _SUFFIXES: dict[str, Kind] = {
     **dict.fromkeys((".md", ".markdown", ".mdown", ".qmd", ".rmd"), "markdown"),
+    ".rst": "rst",
     **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
     **dict.fromkeys((".csv", ".tsv", ".tab"), "csv"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
@@ -51,6 +54,7 @@ SNIFFED = 4_096  # bytes from which the format is found
 MEDIA_TYPES: dict[Kind, str] = {
     "text": "text/plain",
     "markdown": "text/markdown",
+    "rst": "text/x-rst",
     "html": "text/html",
     "notebook": "application/x-ipynb+json",
     "code": "text/x-code",

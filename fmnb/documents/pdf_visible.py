@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-Matrix = tuple[float, float, float, float, float, float]
-Box = tuple[float, float, float, float]
+from .pdf_geometry import IDENTITY, Box, Matrix, bounds, intersect, is_rectangle, multiply, to_matrix, transform
+
 Color = tuple[float, float, float] | None  # None: unknown
 
 _WHITE: Color = (1.0, 1.0, 1.0)
@@ -22,7 +22,6 @@ _REGIONS = 3_000  # painted areas of a page that are remembered
 _THIN = 3.0  # points; a narrower area is a line
 _SHOW = {b"Tj", b"TJ", b"'", b'"'}
 _FILLS = {b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"}
-_IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class VisibleText:
         self._layers_off = layers_off
         self._state = _State()
         self._saved: list[_State] = []
-        self._forms = [_Form(_IDENTITY, _get(page, "/Resources"), self._state)]
+        self._forms = [_Form(IDENTITY, _get(page, "/Resources"), self._state)]
         self._pending: _Form | None = None  # a form that begins with the next operator
         self._marks: list[bool] = []  # marked content, and whether its layer is off
         self._path: list[tuple[float, float]] = []
@@ -74,7 +73,7 @@ class VisibleText:
             self._pending = None
         try:
             if operator in _SHOW:
-                self._show(operator, operands, _times(_matrix(tm), self._device(cm)))
+                self._show(operator, operands, multiply(to_matrix(tm), self._device(cm)))
             else:
                 self._follow(operator, operands, cm)
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError):
@@ -88,7 +87,7 @@ class VisibleText:
             self._pending = None
 
     def _device(self, cm: Any) -> Matrix:
-        return _times(_matrix(cm), self._forms[-1].matrix)
+        return multiply(to_matrix(cm), self._forms[-1].matrix)
 
     def _show(self, operator: bytes, operands: Any, where: Matrix) -> None:
         pieces = operands[0] if operator == b"TJ" else operands[-1]
@@ -163,21 +162,21 @@ class VisibleText:
     def _follow_path(self, operator: bytes, operands: Any, cm: Any) -> None:
         if operator == b"re":
             x, y, width, height = (float(v) for v in operands[:4])
-            self._path += _points([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], self._device(cm))
+            self._path += transform([(x, y), (x + width, y), (x, y + height), (x + width, y + height)], self._device(cm))
         elif operator in (b"m", b"l", b"c", b"v", b"y"):
             self._rectangle = self._rectangle and operator in (b"m", b"l")
             numbers = [float(v) for v in operands]
-            points = _points(list(zip(numbers[::2], numbers[1::2], strict=True)), self._device(cm))
+            points = transform(list(zip(numbers[::2], numbers[1::2], strict=True)), self._device(cm))
             self._path += points
         elif operator in (b"W", b"W*"):
             self._next_clip = True
         elif operator in _FILLS or operator in (b"n", b"S", b"s"):
-            box, plain = _box(self._path), self._rectangle and _is_box(self._path)
+            box, plain = bounds(self._path), self._rectangle and is_rectangle(self._path)
             if operator in _FILLS and box is not None:
                 known = plain and not self._state.clipped and self._state.alpha == 1
                 self._paint(box, self._state.color if known else None)
             if self._next_clip and box is not None:
-                clip = _meet(box, self._state.clip)
+                clip = intersect(box, self._state.clip)
                 self._state = replace(self._state, clip=clip, clipped=self._state.clipped or not plain)
             self._path, self._rectangle, self._next_clip = [], True, False
 
@@ -186,16 +185,16 @@ class VisibleText:
         matrix = self._device(cm)
         if str(_get(drawn, "/Subtype")) == "/Form":
             own = _get(drawn, "/Matrix")
-            self._pending = _Form(_times(_matrix(own), matrix) if own else matrix, _get(drawn, "/Resources"), self._state)
+            self._pending = _Form(multiply(to_matrix(own), matrix) if own else matrix, _get(drawn, "/Resources"), self._state)
             return
         self._forms.append(replace(self._forms[-1], state=self._state))  # `after` takes it away again
-        box = _box(_points([(0, 0), (1, 0), (0, 1), (1, 1)], matrix))
+        box = bounds(transform([(0, 0), (1, 0), (0, 1), (1, 1)], matrix))
         if box is not None:
             self._paint(box, None, picture=True)
 
     def _paint(self, box: Box, color: Color, picture: bool = False) -> None:
         if self._state.clip is not None:
-            box = _meet(box, self._state.clip)
+            box = intersect(box, self._state.clip)
         if box[2] - box[0] > _THIN and box[3] - box[1] > _THIN and self._state.alpha > 0 and len(self._regions) < _REGIONS:
             self._regions.append((box, color, picture))
 
@@ -208,7 +207,7 @@ class VisibleText:
         group = self._resource("/Properties", str(name)) if isinstance(name, str) else name
         members = _get(group, "/OCGs")
         layers = [group] if members is None else members if isinstance(members, list) else [members]
-        return bool(layers) and all(layer_id(layer) in self._layers_off for layer in layers)
+        return bool(layers) and all(_layer_id(layer) in self._layers_off for layer in layers)
 
     def _space(self, name: str) -> str:
         """A color space whose numbers are gray, RGB or CMYK; "" for any other."""
@@ -219,13 +218,27 @@ class VisibleText:
         return kind if kind in ("/ICCBased", "/CalRGB", "/CalGray", "/DeviceRGB", "/DeviceGray", "/DeviceCMYK") else ""
 
 
+def layers_off(reader: Any) -> frozenset[int]:
+    """The numbers of the layers that a viewer does not show at first, from pypdf's reader."""
+    try:
+        properties = reader.trailer["/Root"].get("/OCProperties")
+        shown = properties.get_object()["/D"].get_object()
+        off = [_layer_id(r) for r in shown.get("/OFF") or []]
+        if shown.get("/BaseState") == "/OFF":
+            on = {_layer_id(r) for r in shown.get("/ON") or []}
+            off += [n for r in properties.get_object()["/OCGs"] if (n := _layer_id(r)) not in on]
+        return frozenset(off) - {-1}
+    except (AttributeError, KeyError, TypeError):
+        return frozenset()
+
+
 def _says(pieces: Any) -> bool:
     texts = pieces if isinstance(pieces, list) else [pieces]
     text = "".join(t if isinstance(t, str) else t.decode("latin-1") for t in texts if isinstance(t, (str, bytes)))
     return bool(re.search(r"\S", text))
 
 
-def layer_id(layer: Any) -> int:
+def _layer_id(layer: Any) -> int:
     """The number of a layer's object; -1 for one that is written in place."""
     reference = layer if hasattr(layer, "idnum") else getattr(layer, "indirect_reference", None)
     return int(getattr(reference, "idnum", -1))
@@ -250,39 +263,3 @@ def _color(values: list[float]) -> Color:
         c, m, y, k = values
         return (1 - c) * (1 - k), (1 - m) * (1 - k), (1 - y) * (1 - k)
     return None
-
-
-def _matrix(values: Any) -> Matrix:
-    a, b, c, d, e, f = (float(v) for v in values)
-    return a, b, c, d, e, f
-
-
-def _times(m: Matrix, n: Matrix) -> Matrix:
-    return (
-        m[0] * n[0] + m[1] * n[2],
-        m[0] * n[1] + m[1] * n[3],
-        m[2] * n[0] + m[3] * n[2],
-        m[2] * n[1] + m[3] * n[3],
-        m[4] * n[0] + m[5] * n[2] + n[4],
-        m[4] * n[1] + m[5] * n[3] + n[5],
-    )
-
-
-def _points(points: list[tuple[float, float]], m: Matrix) -> list[tuple[float, float]]:
-    return [(x * m[0] + y * m[2] + m[4], x * m[1] + y * m[3] + m[5]) for x, y in points]
-
-
-def _box(points: list[tuple[float, float]]) -> Box | None:
-    if not points:
-        return None
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _is_box(points: list[tuple[float, float]]) -> bool:
-    """Whether the points are the corners of one upright rectangle."""
-    return len({round(x, 2) for x, _ in points}) == 2 and len({round(y, 2) for _, y in points}) == 2
-
-
-def _meet(a: Box, b: Box | None) -> Box:
-    return a if b is None else (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))

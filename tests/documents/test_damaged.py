@@ -20,7 +20,7 @@ from fmnb.documents.read import read
 
 from .pdfs import flowing
 
-TEXTS = ["a.txt", "a.md", "a.html", "a.py", "a.js", "a.csv", "a.tsv", "a.json", "a.jsonl", "a.ipynb", "a", "a.png"]
+TEXTS = ["a.txt", "a.md", "a.rst", "a.html", "a.py", "a.js", "a.csv", "a.tsv", "a.json", "a.jsonl", "a.ipynb", "a", "a.png"]
 
 
 def readable(data: bytes, name: str) -> Document | None:
