@@ -28,10 +28,13 @@ def check(connection: Any, query: str, tables: Iterable[str], functions: frozens
         what = "no statement" if not kinds else kinds[0] if len(kinds) == 1 else f"{len(kinds)} statements"
         hint = " (write sums over CASE instead of PIVOT)" if kinds == ["MULTI"] else ""
         raise refusal(f"DuckDB reads {what} instead of one SELECT{hint}", query)
-    read = json.loads(connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()[0])
-    if read["error"] or len(read["statements"]) != 1:
-        raise refusal(f"DuckDB cannot show how it reads it ({str(read.get('error_message', ''))[:120]})", query)
-    _Walk(query, known, functions).node(read["statements"][0]["node"], frozenset())
+    try:
+        read = json.loads(connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()[0])
+        if read["error"] or len(read["statements"]) != 1:
+            raise refusal(f"DuckDB cannot show how it reads it ({str(read.get('error_message', ''))[:120]})", query)
+        _Walk(query, known, functions).node(read["statements"][0]["node"], frozenset())
+    except RecursionError:
+        raise refusal("it is nested too deeply", query) from None
 
 
 def own_functions(connection: Any) -> frozenset[str]:

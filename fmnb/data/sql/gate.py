@@ -68,10 +68,25 @@ def check(query: str, tables: Iterable[str], dialect: str = "duckdb") -> Any:
     tree = statements[0]
     if type(tree).__name__ not in _QUERIES:
         raise refusal(f"it is not a SELECT but {_word(tree)}", query)
-    _check_nodes(glot.exp, tree, query, dialect)
+    try:
+        _check_nodes(glot.exp, tree, query, dialect)
+    except RecursionError:
+        raise refusal("it is nested too deeply", query) from None
     for name in _outside(glot.exp, tree, {n.lower() for n in known}):
         raise refusal(f"it reads the table {name}", query, known, name)
     return tree
+
+
+def written(tree: Any, dialect: str) -> str:
+    """The checked query in its language, without comments, which a server could execute. Raises QueryError.
+
+    >>> written(check("select 1 /*! into outfile 'x' */", [], "mysql"), "mysql")
+    'SELECT 1'
+    """
+    try:
+        return str(tree.sql(dialect=dialect, comments=False))
+    except RecursionError:
+        raise refusal("it is nested too deeply", "") from None
 
 
 def refusal(reason: str, query: str, known: Iterable[str] = (), name: str = "") -> QueryError:

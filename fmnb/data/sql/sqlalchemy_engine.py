@@ -95,7 +95,7 @@ class SqlAlchemyEngine:
         """Check and run a query. Raises QueryError."""
         start = time.perf_counter()
         query = query.strip().rstrip(";").rstrip()
-        checked = gate.check(query, self.tables, self.dialect).sql(dialect=self.dialect, comments=False)
+        checked = gate.written(gate.check(query, self.tables, self.dialect), self.dialect)
         try:
             names, rows = self._fetch(checked, limits, limits.rows + 1)
         except Stopped as e:
