@@ -94,7 +94,7 @@ def _profile(engine: Engine, table: str, marks: Mapping[str, Any], samples: bool
             low, high = _range(values)
         ranged = samples and _ordered(low) and _ordered(high)
         shown = _values(values, ranged) if samples else ()
-        ends = (short(literal(low), 40), short(literal(high), 40)) if ranged else ("", "")
+        ends = (_end(low), _end(high)) if ranged else ("", "")
         found.append(ColumnProfile(c.name, c.type, share, *ends, shown, column_label(marks, [c.name])))
     return TableProfile(table, rows, tuple(found))
 
@@ -192,6 +192,11 @@ def _range(values: list[Any]) -> tuple[Any, Any]:
         return (min(ordered), max(ordered)) if ordered and len(ordered) == len(values) else (None, None)
     except TypeError:
         return None, None
+
+
+def _end(value: Any) -> str:
+    """One end of a range, with six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else short(literal(value), 40)
 
 
 def _ordered(value: Any) -> bool:
