@@ -78,7 +78,9 @@ def check(query: str, tables: Iterable[str], dialect: str = "duckdb") -> Any:
 
 
 def written(tree: Any, dialect: str) -> str:
-    """The checked query in its language, without comments, which a server could execute. Raises QueryError.
+    """The checked query in its language, without comments, which a server could execute.
+
+    Raises QueryError for one that is nested too deeply.
 
     >>> written(check("select 1 /*! into outfile 'x' */", [], "mysql"), "mysql")
     'SELECT 1'
