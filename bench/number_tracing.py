@@ -23,7 +23,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from bench.number_tracing_tables import held_out, tuning  # noqa: E402
+from bench.number_tracing_tables import final, held_out, tuning  # noqa: E402
 from fmnb.data.numbers.matching import matches  # noqa: E402
 from fmnb.data.numbers.parse import figures  # noqa: E402
 from fmnb.data.numbers.report import Figure  # noqa: E402
@@ -143,6 +143,40 @@ def altered(statements: list[Statement], tracers: dict[str, Tracer], draws: int,
     return found
 
 
+def slips(statements: list[Statement], by_source: dict[str, Tracer], seed: int = 4) -> list[Outcome]:
+    """Errors as models make them: one digit changed, or two figures of a statement in each other's place."""
+    rng = random.Random(seed)
+    found = []
+    for statement in statements:
+        spots = [(a, b) for a, b, _ in statement.labels] if right_only(statement) else []
+        for start, end in spots:
+            written = statement.text[start:end]
+            others = [statement.text[a:b] for a, b in spots if _swappable(written, statement.text[a:b])]
+            for other in [_changed_digit(written, rng), *others[:1]]:
+                if other and other != written:
+                    text = statement.text[:start] + other + statement.text[end:]
+                    changed = Statement(statement.source, text, ((start, start + len(other), False),))
+                    found += outcomes([changed], by_source)
+    return found
+
+
+def _swappable(one: str, other: str) -> bool:
+    a, b = figures(one + " "), figures(other + " ")
+    alike = len(a) == len(b) == 1 and a[0].kind == b[0].kind and a[0].unit == b[0].unit
+    return alike and not matches(a[0], b[0].value) and not matches(b[0], a[0].value)
+
+
+def _changed_digit(written: str, rng: random.Random) -> str | None:
+    places = [i for i, c in enumerate(written) if c.isdigit()]
+    parsed = figures(written + " ")
+    if not places or len(parsed) != 1 or parsed[0].kind == "date":
+        return None
+    i = rng.choice(places)
+    other = written[:i] + rng.choice([c for c in "123456789" if c != written[i]]) + written[i + 1 :]
+    again = figures(other + " ")
+    return other if len(again) == 1 and not matches(parsed[0], again[0].value) and not matches(again[0], parsed[0].value) else None
+
+
 def right_only(statement: Statement) -> bool:
     """Whether all labels of a statement are right."""
     return all(right for *_, right in statement.labels)
@@ -201,6 +235,7 @@ def main() -> None:
     options = parser.parse_args()
     sets = {
         "tuning": (read_statements(HERE / "number_tracing_tuning.txt"), tracers(tuning())),
+        "final": (read_statements(HERE / "number_tracing_final.txt"), tracers(final())),
         "held out": (read_statements(HERE / "number_tracing_held_out.txt"), tracers(held_out())),
     }
     answers = json.loads((HERE / "number_tracing_answers.json").read_text("utf-8"))
@@ -217,12 +252,16 @@ def main() -> None:
             print("\n".join(failures(found)))
         times = sorted(milliseconds(statements, by_source))
         random_ones = altered(statements, by_source, 1 if name == "generated" else options.draws)
+        slipped = slips(statements, by_source) if name in ("final", "held out", "tuning") else []
         print(
             json.dumps(
                 {
                     "set": name,
                     "statements": len(statements),
                     **summary(found),
+                    "slips": len(slipped),
+                    "slips traced, %": round(100 * sum(o.traced for o in slipped) / max(1, len(slipped)), 2),
+                    "slips amber, %": round(100 * sum(o.amber for o in slipped) / max(1, len(slipped)), 1),
                     "random figures": len(random_ones),
                     "random traced, %": round(100 * sum(o.traced for o in random_ones) / max(1, len(random_ones)), 2),
                     "ms median": round(statistics.median(times), 2),

@@ -120,3 +120,37 @@ def tuning() -> dict[str, Any]:
         "wheat": _vega("wheat.json"),
         "employees": employees(),
     }
+
+
+def final() -> dict[str, Any]:
+    """Tables of the statements that were written when the tracer was finished."""
+    import statsmodels.api as sm
+
+    macro = sm.datasets.macrodata.load_pandas().data.drop(columns=["m1", "realdpi", "realint"])
+    macro["year"] = macro["year"].astype(int)
+    macro["quarter"] = macro["quarter"].astype(int)
+    return {"crimea": _vega("crimea.json"), "macro": macro, "airports": _vega("airports.csv"), "students": students()}
+
+
+def students(rows: int = 320, seed: int = 8) -> Any:
+    """Students of a school: grade, club, distance, absences, test scores with gaps."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    grade = rng.integers(7, 11, rows)
+    math = np.clip(rng.normal(68 + 2 * (grade - 7), 12, rows), 0, 100).round(0)
+    reading = np.clip(0.5 * math + rng.normal(36, 9, rows), 0, 100).round(0)
+    reading[rng.random(rows) < 0.05] = np.nan
+    return pd.DataFrame(
+        {
+            "student": [f"S{i:03d}" for i in range(1, rows + 1)],
+            "grade": grade,
+            "club": rng.choice(["chess", "drama", "soccer", "robotics", "none"], rows, p=[0.12, 0.18, 0.3, 0.15, 0.25]),
+            "math_score": math,
+            "reading_score": reading,
+            "absences": rng.poisson(4.5, rows),
+            "distance_to_school_km": rng.gamma(2.0, 1.6, rows).round(1),
+            "scholarship": rng.choice(["yes", "no"], rows, p=[0.16, 0.84]),
+        }
+    )
