@@ -39,6 +39,7 @@ _NAMED_GAP = re.compile(
     re.I,
 )
 _PERIOD_WORD = re.compile(r"\s(?:\w+\s)?(year|month|week|quarter|season|decade)s?\b")
+_RIGHT_BEHIND = 8  # characters up to "on average" behind a figure and its unit
 _TO = re.compile(rf"\bto\s{_ABOUT}$")
 
 
@@ -183,17 +184,37 @@ def _operations(figure: Written, linked: Linked, main: Sequence[Written]) -> tup
     cues = [c for c in linked.cues if low <= c.start and c.end <= high and not (c.start >= figure.start and c.end <= figure.end)]
     dropped = {c.operation for c in cues if c.operation in ("max", "min") and _names_a_group(c, linked)}
     cues = [c for c in cues if c.operation not in dropped]
-    ranked = sorted(cues, key=lambda c: _distance(c, figure, linked.text))
-    named = list(dict.fromkeys(c.operation for c in ranked if c.operation in AGGREGATES))
+    before = main[place - 1] if place and main else None
+    ranked = sorted(
+        _own([c for c in cues if c.operation in AGGREGATES], figure, before, linked.text), key=lambda c: _distance(c, figure, linked.text)
+    )
+    named = list(dict.fromkeys(c.operation for c in ranked))
     if not named and not dropped:
         everywhere = [c for c in linked.cues if c.operation in AGGREGATES and not _names_a_group(c, linked)]
-        before = [c for c in everywhere if c.end <= figure.start]
-        if before:
-            last = max(before, key=lambda c: c.start)
+        earlier = [c for c in everywhere if c.end <= figure.start]
+        if earlier:
+            last = max(earlier, key=lambda c: c.start)
             named = [last.operation]
         elif everywhere:
             named = [min(everywhere, key=lambda c: c.start).operation]
     return tuple(named), frozenset(c.operation for c in cues)
+
+
+def _own(cues: list[Cue], figure: Written, before: Written | None, text: str) -> list[Cue]:
+    """The aggregates of this figure: those before it in its clause, and those right behind it.
+
+    The maximum of "an average of 3, with a maximum of 9" is that of the 9.
+    """
+    if before is not None:  # "26.9 days on average (min 20": the average is that of the figure before
+        others = [
+            c for c in cues if not (before.end <= c.start <= max(before.end, before.whole_end) + _RIGHT_BEHIND and c.end <= figure.start)
+        ]
+        cues = others or cues
+    low, _ = clause(text, figure.start, figure.end)
+    ahead = [c for c in cues if low <= c.start and c.end <= figure.start]
+    right = max(figure.end, figure.whole_end)
+    behind = [c for c in cues if figure.end <= c.start <= right + _RIGHT_BEHIND and not re.search("[,;(]", text[figure.end : c.start])]
+    return ahead + behind if ahead else cues
 
 
 def _distance(cue: Cue, figure: Written, text: str) -> tuple[int, int]:

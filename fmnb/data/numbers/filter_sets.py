@@ -18,6 +18,7 @@ _JOINT = re.compile(r"\b(?:combined|together|in total|altogether|both|collective
 _REFERS = re.compile(r"\b(?:they|these|those|them|their|its|it|such|this|that|there|same|here|of which|among them|he|she|his|her)\b", re.I)
 _FROM = re.compile(r"\bfrom\s(?:about |around |roughly |~|just |a )?[$€£]?$", re.I)
 _FROM_TO = re.compile(r"[^.;]{0,34}?\b(?:to|into)\s(?:about |around |roughly |~|just |a )?[$€£]?", re.I)
+_BEHIND = re.compile(r"\s?\(?(?:(?:of (?:them|those|these|which) )?(?:(?:are|were|in|from|for|by) )?)?(?:the )?", re.I)
 _ALL = re.compile(r"\b(?:overall|across (?:all|the|every)|in (?:all|total)|of all|in the whole|altogether|nationally|company-wide)\b", re.I)
 
 
@@ -55,14 +56,15 @@ def filters_of(figure: Written, linked: Linked, main: Sequence[Written], carried
     base = _without_values(figure, linked, main, base) + loose
     base = _periods(figure, linked, main, base)
     sets = [FilterSet(0, c) for c in _distinct(base)[:MOST_SETS]]
-    sets += _elsewhere(figure, linked, main, sets)
+    sets = _elsewhere(figure, linked, main, sets)
     if carried and not linked.values and not linked.periods.conditions:
         sets = _carried(linked.text, sets, carried)
     elif carried and linked.periods.conditions and not linked.values:
         sets = _carried(linked.text, sets, [c for c in carried if c.relation != "period"])
     elif carried and not linked.periods.conditions and (times := [c for c in carried if c.relation == "period"]):
         sets += [FilterSet(1, (*s.conditions, *times)) for s in sets[:3]]
-    near = linked.text[max(0, figure.start - 60) : figure.end + 30]
+    low, high = strong_clause(linked.text, figure.start, figure.end)
+    near = linked.text[max(low, figure.start - 60) : min(high, figure.end + 30)]
     if _ALL.search(near) and any(s.conditions for s in sets):
         sets.append(FilterSet(1, ()))
     return Filters(tuple({s.conditions: s for s in reversed(sets)}.values())[::-1], several)
@@ -176,11 +178,13 @@ def from_to(figure: Written, linked: Linked) -> int | None:
 
 
 def _elsewhere(figure: Written, linked: Linked, main: Sequence[Written], sets: Sequence[FilterSet]) -> list[FilterSet]:
-    """The same sets without conditions of other clauses that have figures of their own."""
+    """The sets, and the same without conditions of other clauses that have figures of their own."""
     if len(main) < 2:
-        return []
+        return list(sets)
     text = linked.text
     more = []
+    sets = [_without_others(figure, linked, main, s) for s in sets]
+    kept: list[FilterSet] = []
     low, high = clause(text, figure.start, figure.end)
     others = [g for g in main if g.start != figure.start]
     wide_low, wide_high = strong_clause(text, figure.start, figure.end)
@@ -193,9 +197,23 @@ def _elsewhere(figure: Written, linked: Linked, main: Sequence[Written], sets: S
         wide = [strong_clause(text, g.start, g.end) for g in others]
         far = [c for c in conditions if not (wide_low <= c.start < wide_high) and any(a <= c.start < b for a, b in wide)]
         if far:
-            tier = 0 if all(c.start >= wide_high for c in far) else 1
-            more.append(FilterSet(tier, tuple(c for c in conditions if c not in far)))
-    return more
+            later = all(c.start >= wide_high for c in far)
+            more.append(FilterSet(0 if later else 1, tuple(c for c in conditions if c not in far)))
+            if later:
+                continue  # what a later clause names belongs to its own figures
+        kept.append(filter_set)
+    return kept + more
+
+
+def _without_others(figure: Written, linked: Linked, main: Sequence[Written], filter_set: FilterSet) -> FilterSet:
+    """The set without values that stand right behind a later figure: 406 cars, 79 of them Japanese."""
+    later = [g for g in main if g.start > figure.end]
+    taken = [
+        c
+        for c in filter_set.conditions
+        if c.start >= figure.end and any(c.start >= g.end and _BEHIND.fullmatch(linked.text, g.end, c.start) for g in later)
+    ]
+    return FilterSet(filter_set.tier, tuple(c for c in filter_set.conditions if c not in taken))
 
 
 def _carried(text: str, sets: Sequence[FilterSet], carried: Sequence[Condition]) -> list[FilterSet]:

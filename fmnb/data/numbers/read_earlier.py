@@ -24,6 +24,8 @@ _AGAIN = re.compile(
     re.I,
 )
 _NOUN_BETWEEN = re.compile(r"(?:\s[\w°%-]+){0,3}[\s,;]*(?:\(|,?\sor\s|,\s|,?\sthat is,?\s|,?\s(?:which|that) is\s|\sand\s)", re.I)
+_SAME = re.compile(r"\bor\b|roughly|about|around|that is|i\.e\.|≈|~|=|\(", re.I)
+RATE = re.compile(r"\s(?:a|per|each|every)\s(?:year|month|week|day|quarter)\b")
 _WHICH = re.compile(r"\bof (?:which|that|these|those|them|this)\b", re.I)
 _DIFFERENCE = {"difference", "change", "range"}
 
@@ -65,11 +67,23 @@ def read_earlier(ask: Ask, said: Sequence[Said]) -> Iterator[Reading]:
             yield Reading(1, "sum of figures", "sum of " + ", ".join(s.figure.text for s in here), total, parts=(total, 0.0))
 
 
+def restates(text: str, one: Written, other: Written) -> bool:
+    """Whether the second figure says the first again: 10 km (6.2 miles)."""
+    between = text[max(one.end, one.whole_end) : other.start]
+    return bool(between.strip()) and bool(_AGAIN.fullmatch(between)) and bool(_SAME.search(between))
+
+
 def _again(ask: Ask, last: Said) -> Iterator[Reading]:
     """The same value in another unit or precision: $739,345, or roughly $0.74 million."""
     figure = ask.figure
     between = ask.text[max(last.figure.end, last.figure.whole_end) : figure.start]
-    if figure.kind != last.figure.kind or not _AGAIN.fullmatch(between) or not between.strip():
+    if (
+        figure.kind != last.figure.kind
+        or ask.comparative
+        or RATE.match(ask.text, max(figure.end, figure.whole_end))
+        or not _AGAIN.fullmatch(between)
+        or not between.strip()
+    ):
         return
     if figure.unit and last.figure.unit and figure.unit != last.figure.unit:
         if comparable(figure.unit, last.figure.unit):
@@ -77,7 +91,7 @@ def _again(ask: Ask, last: Said) -> Iterator[Reading]:
             if value is not None:
                 yield Reading(0, "conversion", f"{last.figure.text} in {figure.unit}", value, last.reading.column, last.reading.conditions)
         return
-    if re.search(r"\bor\b|roughly|about|around|that is|i\.e\.|≈|~|=|\(", between):
+    if _SAME.search(between):
         yield Reading(0, "restated", f"{last.figure.text} again", last.reading.value, last.reading.column, last.reading.conditions)
 
 

@@ -119,10 +119,11 @@ def _top_of_column(ask: Ask, filter_set: FilterSet, name: str, k: int, low: bool
 
 def read_per_group(ask: Ask) -> Iterator[Reading]:
     """A sum or a count divided by the number of groups: rain per month, orders a day, rows at each site."""
-    if "per" not in ask.linked.operations:
+    if "per" not in ask.near:
         return
     for cue in ask.linked.cues:
-        if cue.operation != "per" or not (following := words(ask.text[cue.end : cue.end + 30])):
+        between = ask.text[cue.end : ask.figure.start] if cue.end <= ask.figure.start else ask.text[ask.figure.end : cue.start]
+        if cue.operation != "per" or any(c.isdigit() for c in between) or not (following := words(ask.text[cue.end : cue.end + 30])):
             continue
         word = following[0]
         for filter_set in ask.filters.sets[:4]:

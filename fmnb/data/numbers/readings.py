@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .ask import Ask
+from .binding import clause
 from .read_aggregates import read_aggregates, read_range
 from .read_counts import read_counts
+from .read_earlier import RATE
 from .read_pairs import read_pairs
 from .read_ranks import read_per_group, read_ranks, read_top
 from .read_shares import read_shares
@@ -17,6 +19,7 @@ from .read_spread import read_spread
 from .read_wide import read_wide
 from .reading import Reading
 from .units import comparable, convert
+from .words import stem
 
 MOST_READINGS = 240
 _COUNTS = {
@@ -35,6 +38,7 @@ _COUNTS = {
     "min group",
 }
 _SHARED = re.compile(r"\s?(?:of\b|share|were|are|is|have|had|come|came|fall|fell|belong)")
+_OWN_NOUN = re.compile(r"\s([A-Za-z]+)")
 _TIMES = re.compile(r"\bas\b|\bthan\b|\bthe\b|\bthat\b|\bits\b")
 
 
@@ -79,10 +83,14 @@ def _number(ask: Ask) -> Iterator[Reading]:
         yield from ranged
         return
     operations = ask.linked.operations
-    if not ask.comparative:
-        yield from read_aggregates(ask)
+    counted = _OWN_NOUN.match(ask.after)
+    if not ask.comparative and not (counted and stem(counted.group(1).lower()) == stem(ask.table.name.lower())):
+        rate = RATE.match(ask.text, max(ask.figure.end, ask.figure.whole_end))
+        yield from (r for r in read_aggregates(ask) if not (rate and r.operation == "sum"))
     yield from read_counts(ask)
-    if ask.comparative or {"difference", "change", "range"} & operations:
+    low, high = clause(ask.text, ask.figure.start, ask.figure.end)
+    local = {c.operation for c in ask.linked.cues if low <= c.start and c.end <= high}
+    if ask.comparative or {"difference", "change", "range"} & local:
         yield from read_pairs(ask, "difference")
     yield from read_spread(ask)
     if "ratio" in operations:

@@ -12,7 +12,7 @@ from .linked import Linked, link
 from .no_claims import no_claim
 from .parse import figures
 from .passages import Passages
-from .read_earlier import Said, read_earlier
+from .read_earlier import Said, read_earlier, restates
 from .read_ranks import top_of
 from .reading import Reading
 from .readings import readings
@@ -100,6 +100,7 @@ class _Reader:
                     open_figures.append((figure, asks, found))
                     continue
             self.results[figure.start] = result
+        self._drop_doubles()
         for figure, asks, found in open_figures:
             self.results[figure.start] = self._match_earlier(figure, asks) or self._match_passage(figure) or self._rest(figure, asks, found)
         self._remember()
@@ -174,6 +175,24 @@ class _Reader:
             return record(figure, offset, "condition", "a condition of the sentence")
         note = "" if not asks or asks[0].columns or found else "no column is named"
         return not_traced(figure, offset, asks[0] if len(asks) == 1 else None, found, note)
+
+    def _drop_doubles(self) -> None:
+        """Takes back figures of a sentence that share one reading: it can explain one of them at most."""
+        shared: dict[tuple[object, ...], list[Said]] = {}
+        for said in self.said:
+            reading = said.reading
+            key = (reading.operation, reading.column, frozenset(reading.conditions), said.figure.kind)
+            shared.setdefault(key, []).append(said)
+        for doubles in shared.values():
+            doubles.sort(key=lambda said: said.figure.start)
+            doubles = [d for k, d in enumerate(doubles) if not k or not restates(self.sentence.text, doubles[k - 1].figure, d.figure)]
+            best = min(said.reading.tier for said in doubles)
+            kept = [said for said in doubles if said.reading.tier == best]
+            for said in doubles if len(kept) > 1 else [d for d in doubles if d.reading.tier > best]:
+                self.said.remove(said)
+                self.results[said.figure.start] = record(
+                    said.figure, self.sentence.start, "untraced", "not traced: two figures have one reading"
+                )
 
     def _remember(self) -> None:
         for linked in self.linked[:1]:
