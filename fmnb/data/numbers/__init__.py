@@ -32,6 +32,7 @@
 - `read_counts`: counts
 - `read_pairs`: differences, growth, ratios
 - `read_spread`: largest against smallest, correlations
+- `read_rows`: rows of a table written out
 - `read_shares`: shares
 - `read_ranks`: ranks, top k, per group
 - `read_wide`: where no column is named

@@ -14,6 +14,7 @@ from .read_counts import read_counts
 from .read_earlier import RATE
 from .read_pairs import read_pairs
 from .read_ranks import read_per_group, read_ranks, read_top
+from .read_rows import read_rows
 from .read_shares import read_shares
 from .read_spread import read_spread
 from .read_wide import read_wide
@@ -78,6 +79,7 @@ def _all(ask: Ask) -> Iterator[Reading]:
 
 
 def _number(ask: Ask) -> Iterator[Reading]:
+    yield from read_rows(ask)
     ranged = list(read_range(ask))
     if ranged:
         yield from ranged
