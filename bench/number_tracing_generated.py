@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bench.number_tracing import Statement
+from bench.number_tracing_statement import Statement
 
 MEASURES = {
     "weight_kg": ("weight", " kg", 1),

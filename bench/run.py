@@ -238,6 +238,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "evals": lambda: engine("evals.py", "An evaluation scored again, and its report"),
     "sql": lambda: engine("text_to_sql.py", "Questions over tables, answered by SQL (60 over three real schemas)"),
     "vectors": lambda: engine("vectors.py", "Vectors of texts, against sentence-transformers on the same weights (target 1.5 times)"),
+    "numbers": lambda: engine("number_tracing.py", "Figures traced to tables and passages"),
 }
 
 
