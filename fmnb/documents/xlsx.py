@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -14,6 +16,15 @@ from .limits import Limits
 from .table_text import cell_text, row_blocks, rows_left_out
 
 _COLUMNS = 500
+_PIECE = 1 << 18
+_OVERLAP = 4_096  # bytes of a piece that are looked at again with the next one
+_SAID = {  # what the XML of a sheet may hold, and the note about it
+    re.compile(
+        rb"<c [^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)(?:<v/>|<v></v>)?</c>"
+    ): "formulas without a stored value are empty: save it in Excel",
+    re.compile(rb"<row [^>]*\bhidden=.(?:1|true)"): "hidden rows are read",
+    re.compile(rb"<col [^>]*\bhidden=.(?:1|true)"): "hidden columns are read",
+}
 _EMPTY = 10_000  # empty rows in a row after which a sheet is at its end
 
 
@@ -53,9 +64,25 @@ def read_xlsx(file: BinaryIO, name: str, limits: Limits) -> Document:
             notes.append(f"{sheet.title}: {rows_left_out(limits.rows)}")
     if hidden:
         notes.insert(0, f"hidden sheet{'s' * (len(hidden) > 1)} left out: {', '.join(hidden)}")
+    notes += _said(file, members)
     if any(m.startswith(("xl/comments", "xl/threadedComments")) for m in members):
         notes.append("comments left out")
     return Document(name, MEDIA_TYPES["xlsx"], tuple(blocks), workbook.properties.title or "", notes=tuple(notes))
+
+
+def _said(file: BinaryIO, members: frozenset[str]) -> list[str]:
+    """Notes about the sheets that openpyxl does not tell when it reads row by row."""
+    left = dict(_SAID)
+    found = set()
+    with zipfile.ZipFile(file) as archive:
+        for member in sorted(m for m in members if m.startswith("xl/worksheets/") and m.endswith(".xml")):
+            last = b""
+            with archive.open(member) as stream:
+                while left and (piece := stream.read(_PIECE)):
+                    hits = [p for p in left if p.search(last + piece)]
+                    found |= {left.pop(p) for p in hits}
+                    last = piece[-_OVERLAP:]
+    return [note for note in _SAID.values() if note in found]
 
 
 def _sheet(sheet: Any, most: int, letter: Any) -> tuple[list[Block], bool]:

@@ -88,3 +88,14 @@ def test_a_cell_far_away_does_not_make_a_sheet_large(book):
     book.active.append([1, 2])
     book.active["XFD1048576"] = "far"
     assert read(saved(book), "a.xlsx").blocks[-1].text == "a: 1; b: 2"
+
+
+def test_formulas_without_a_value_and_hidden_rows_and_columns_are_said(book):
+    for row in (["a", "b", "sum"], [1, 2, "=A2+B2"], [3, 4, "=A3+B3"]):
+        book.active.append(row)
+    document = read(saved(book), "a.xlsx")  # openpyxl calculates nothing
+    assert document.blocks[-1].text == "a: 1; b: 2\na: 3; b: 4"
+    assert document.notes == ("formulas without a stored value are empty: save it in Excel",)
+    book.active.row_dimensions[2].hidden = True
+    book.active.column_dimensions["B"].hidden = True
+    assert set(read(saved(book), "a.xlsx").notes) > {"hidden rows are read", "hidden columns are read"}
