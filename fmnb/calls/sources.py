@@ -10,19 +10,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.backend import estimate_part_tokens, estimate_text_tokens
-from ..core.errors import FmnbError
+from ..core.errors import FmnbError, StoreError
 from ..core.labels import text_of
 from ..core.registry import OPENERS, load
-from ..core.sources import Passage, Source, passage_to_dict
+from ..core.sources import Passage, Retrieved, Source, passage_to_dict, passages_from
 from ..core.types import Label, Message, Part, Text
 from ..prompts.dataframes import table_of
 
 if TYPE_CHECKING:
     from ..catalog.resolve import Target
+    from ..store.tape import Tape
 
 _CELLS = 5_000  # of a table that is stored with an answer
 LIMIT = 8  # passages a source
@@ -61,7 +62,12 @@ def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source
 
 
 def ground(
-    sources: Sequence[Source], prompt: Sequence[Part], history: Sequence[Message], target: Target, max_tokens: int | None
+    sources: Sequence[Source],
+    prompt: Sequence[Part],
+    history: Sequence[Message],
+    target: Target,
+    max_tokens: int | None,
+    tape: Tape | None = None,
 ) -> Grounding:
     """Find the passages for a prompt and write those that fit before it.
 
@@ -71,6 +77,7 @@ def ground(
         history: The turns before; their passages keep their numbers.
         target: The model of the answer: its context window is the budget.
         max_tokens: The tokens that the answer may have.
+        tape: Where found passages are recorded, and taken from while their source is unchanged.
 
     Raises:
         FmnbError: A source cannot be searched.
@@ -80,7 +87,7 @@ def ground(
     tables: dict[str, Any] = {}
     notes: list[str] = []
     for source in sources:
-        retrieved = source.retrieve(question, limit=LIMIT, model=target)
+        retrieved = _retrieve(source, question, target, tape)
         found += retrieved.passages
         notes += retrieved.notes
         tables |= {name if name not in tables else f"{source.name}.{name}": _stored(frame) for name, frame in retrieved.frames.items()}
@@ -120,6 +127,23 @@ def _stored(frame: Any) -> dict[str, Any]:
 def _plain(row: Sequence[Any]) -> list[Any]:
     """A row with Python's own numbers in place of numpy's."""
     return [v.item() if hasattr(v, "item") and not hasattr(v, "isoformat") else v for v in row]
+
+
+def _retrieve(source: Source, question: str, target: Target, tape: Tape | None) -> Retrieved:
+    """What a source finds; of an unchanged source what the tape has, as another machine may rank in another way."""
+    state = getattr(source, "state", None)
+    if tape is None or state is None:
+        return source.retrieve(question, limit=LIMIT, model=target)
+    key = hashlib.sha256("\x1f".join(("source", source.name, state(), question)).encode("utf-8", "surrogatepass")).hexdigest()
+    recorded = passages_from(tape.passages(key))
+    if recorded:
+        return Retrieved(tuple(recorded.values()))
+    found = source.retrieve(question, limit=LIMIT, model=target)
+    try:
+        tape.record_passages(key, source.name, question, [passage_to_dict(p, n) for n, p in enumerate(found.passages, 1)])
+    except StoreError as e:
+        return replace(found, notes=(*found.notes, f"not recorded: {e}"))
+    return found
 
 
 def last_number(history: Sequence[Message]) -> int:

@@ -1,6 +1,6 @@
 """Tapes: recordings of a notebook's calls in a JSONL file, replayed without a key or network.
 
-One line per answer, sorted by request fingerprint, so that two branches that record different cells
+One line per answer, or for what a source found for a question, sorted by request fingerprint, so that two branches that record different cells
 merge without conflict and a re-recorded cell changes one line. A line holds the fingerprint, the
 model, the prompt (for readers), and the events of the answer with their times. It never holds an
 API key: requests have none.
@@ -27,6 +27,7 @@ from ..core.events import (
     ENDS,
     Event,
     Failed,
+    Finished,
     Logprobs,
     Media,
     Notice,
@@ -185,6 +186,23 @@ class Tape:
             self._entries = self._read()  # another kernel may have recorded meanwhile
             self.used.add(key)
             self._entries[key] = Entry(key, cell, request.model, prompt_text(request)[:300], tuple(_entry_events(events)))
+            self._write()
+
+    def passages(self, key: str) -> list[Any] | None:
+        """What a source found, as `record_passages` stored it."""
+        entry = self.get(key)
+        end = entry.events[-1] if entry is not None and entry.events else {}
+        extra = end.get("extra")
+        found = extra.get("passages") if isinstance(extra, dict) else None
+        return found if isinstance(found, list) else None
+
+    def record_passages(self, key: str, source: str, question: str, found: list[Any]) -> None:
+        """Record what a source found for a question, so that a replay needs neither its embedder nor its service."""
+        with self._lock:
+            self._entries = self._read()
+            self.used.add(key)
+            event = {"t": 0.0, **event_to_dict(Finished(extra={"passages": found}))}
+            self._entries[key] = Entry(key, "", f"source:{source}", question[:300], (event,))
             self._write()
 
     def unused(self) -> int:

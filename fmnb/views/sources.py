@@ -12,6 +12,7 @@ from ..core.response import Response
 from ..core.sources import Passage
 from .colors import BORDER, MUTED
 from .footer import escape_terminal
+from .html import code
 
 _QUOTE = 300  # characters of a source that are shown
 
@@ -25,6 +26,7 @@ class Source:
     url: str = ""
     number: int | None = None
     place: str = ""
+    query: str = ""
     cited: bool = field(default=False, compare=False)
 
 
@@ -54,7 +56,8 @@ def _source(s: Mapping[str, Any]) -> Source:
 def _passage(number: int, p: Passage, cited: bool) -> Source:
     changed = datetime.datetime.fromtimestamp(p.time).strftime("%Y-%m-%d") if p.time else ""
     place = " · ".join(filter(None, (p.location, " > ".join(p.headings), "STALE" if p.stale else "", changed)))
-    return Source(p.title or p.source, p.text, number=number, place=place, cited=cited)
+    query = p.details.get("sql")
+    return Source(p.title or p.source, p.text, number=number, place=place, query=query if isinstance(query, str) else "", cited=cited)
 
 
 def _cited(c: Mapping[str, Any]) -> Iterator[Source]:
@@ -113,7 +116,9 @@ def _row(s: Source) -> str:
         "<small>cited</small>" if s.cited else "",
     ]
     head = " ".join(filter(None, parts))
-    said = f'<div style="color:{MUTED}">{inert(escape_terminal(quote))}</div>' if quote else ""
+    said = f'<div style="color:{MUTED};white-space:pre-wrap">{inert(escape_terminal(quote))}</div>' if quote else ""
+    if s.query:
+        head += code(s.query, "sql")
     if whole:
         text = f'<div style="white-space:pre-wrap">{inert(escape_terminal(s.text))}</div>'
         said = f'<details><summary style="cursor:pointer;color:{MUTED}">{inert(escape_terminal(quote))}</summary>{text}</details>'

@@ -232,3 +232,32 @@ def test_a_reopened_answer_is_checked_against_what_was_sent(sales):
     del sales.ns["sales"]
     again = reopen(sales.ns["answer"].run)
     assert again.checks.coverage == "1 of 1 figures traced" and again.sources == sales.ns["answer"].sources
+
+
+def test_a_tape_replays_the_passages_while_the_documents_are_the_same(kb):
+    kb("%fm tape t.jsonl")
+    kb("%%fm model --with kb -o live\nnotice of contractors in writing class of trains")
+    kb("%fm tape off")
+    for file in Path(".fmnb").glob("kb.db*"):
+        file.unlink()
+    kb("%fm index docs/travel.md docs/leave.md --name kb --embedder none")
+    kb("%fm tape t.jsonl")
+    kb.ns["reply"] = "Another answer."
+    kb("%%fm model --with kb -o again\nnotice of contractors in writing class of trains")
+    again = kb.ns["again"]
+    assert again.source == "replayed" and again.text == "Thirty days [1]." and again.sources.keys() == kb.ns["live"].sources.keys()
+    Path("docs/leave.md").write_text("Contractors give ninety days' notice.")
+    kb("%fm index docs --name kb")
+    kb("%%fm model --with kb -o changed\nnotice of contractors in writing class of trains")
+    assert kb.ns["changed"].text == "Another answer." and "ninety" in kb.ns["seen"][-1]
+
+
+def test_a_tape_from_somebody_else_with_other_passages_is_read_defensively(kb):
+    kb("%fm tape t.jsonl")
+    kb("%%fm model --with kb\nnotice of contractors")
+    lines = Path("t.jsonl").read_text()
+    Path("t.jsonl").write_text(lines.replace('"passages": [', '"passages": [5, {"n": "x"}, '))
+    kb("%fm tape off")
+    kb("%fm tape t.jsonl")
+    kb("%%fm model --with kb -o answer\nnotice of contractors")
+    assert kb.ns["answer"].sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Sequence
@@ -172,6 +173,15 @@ class Index:
         """
         found = self.search(question, limit)
         return Retrieved(found.passages, notes=found.notes)
+
+    def state(self) -> str:
+        """A hash of the content: paths and what is in the files, without the embedder.
+
+        Returns:
+            A hexadecimal text, the same for the same documents on every machine.
+        """
+        content = [(f.path, f.sha256) for f in self._open().files().values()]
+        return hashlib.sha256(json.dumps([VERSION, content]).encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def files(self) -> tuple[FileRow, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100  # chunks of each ranking
 _K = 60
+_RELATED = 0.35  # of the best similarity; what is farther away has nothing to do with the question
 _MANY = 20_000  # chunks that a query may match: its time grows with them, so the rarest words are kept
 
 
@@ -31,7 +32,8 @@ def rank(file: IndexFile, matrix: VectorMatrix, question: str, vector: Array | N
     if vector is None:
         return fuse([by_words])
     among = file.chunk_ids(condition) if condition.sql else None
-    by_meaning = [i for i, _ in matrix.nearest(file, vector, DEPTH, among)]
+    nearest = matrix.nearest(file, vector, DEPTH, among)
+    by_meaning = [i for i, similarity in nearest if similarity >= _RELATED * nearest[0][1]]
     return fuse([by_words, by_meaning])
 
 

@@ -10,6 +10,7 @@ from ...core.errors import UsageError
 from ...core.records import Bytes, Rows
 from ...data.index.index import Index
 from ...data.index.locate import index_names
+from ...views.model_name import short_name
 from .arguments import words_of
 
 
@@ -63,13 +64,19 @@ def list_indexes() -> Rows:
                     "index": name,
                     "documents": len(files),
                     "chunks": sum(f.chunks for f in files),
-                    "size": Bytes(path.stat().st_size),
-                    "embedder": kb.embedder,
+                    "size": Bytes(sum(p.stat().st_size for p in path.parent.glob(f"{path.name}*"))),
+                    "embedder": _short(kb.embedder),
                     "updated": datetime.datetime.fromtimestamp(max(f.indexed for f in files)) if files else None,
                     "path": str(path),
                 }
             )
     return Rows(rows, note="" if rows else "no index here; `%fm index docs/ --name kb` makes one")
+
+
+def _short(embedder: str) -> str:
+    """An embedder by its short name, and how its weights are held."""
+    name, _, quant = embedder.partition(" ")
+    return f"{short_name(name)} {quant}".strip()
 
 
 def _source(word: str, column: str | None, shell: Any) -> Any:
