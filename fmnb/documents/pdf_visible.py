@@ -18,7 +18,7 @@ Color = tuple[float, float, float] | None  # None: unknown
 
 _WHITE: Color = (1.0, 1.0, 1.0)
 _ALIKE = 0.12  # sum of the differences of red, green and blue
-_REGIONS = 3_000  # painted areas of a page that are remembered
+_REGIONS = 1_500  # painted areas of a page that are remembered; with more, no color behind a text is known
 _THIN = 3.0  # points; a narrower area is a line
 _SHOW = {b"Tj", b"TJ", b"'", b'"'}
 _FILLS = {b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"}
@@ -120,10 +120,11 @@ class VisibleText:
 
     def _behind(self, x: float, y: float) -> tuple[Color, bool]:
         """The color behind a point, and whether it is that of a picture."""
+        known = len(self._regions) < _REGIONS
         for (left, bottom, right, top), color, picture in reversed(self._regions):
             if left <= x <= right and bottom <= y <= top:
-                return color, picture
-        return _WHITE, False
+                return (color if known else None), picture
+        return (_WHITE if known else None), False
 
     def _follow(self, operator: bytes, operands: Any, cm: Any) -> None:
         change: Callable[..., _State] = replace
@@ -154,6 +155,8 @@ class VisibleText:
                 self._marks.append(str(operands[0]) == "/OC" and self._is_off(operands[1]))
             case b"EMC":
                 self._marks = self._marks[:-1]
+            case b"INLINE IMAGE":
+                self._picture(self._device(cm))
             case b"sh":
                 self._paint(self._state.clip or self._page, None)
             case _:
@@ -188,6 +191,9 @@ class VisibleText:
             self._pending = _Form(multiply(to_matrix(own), matrix) if own else matrix, _get(drawn, "/Resources"), self._state)
             return
         self._forms.append(replace(self._forms[-1], state=self._state))  # `after` takes it away again
+        self._picture(matrix)
+
+    def _picture(self, matrix: Matrix) -> None:
         box = bounds(transform([(0, 0), (1, 0), (0, 1), (1, 1)], matrix))
         if box is not None:
             self._paint(box, None, picture=True)

@@ -114,12 +114,25 @@ def test_text_that_nobody_sees_is_left_out_and_said(content):
         b"q 1 0 0 1 5 5 cm 0 0 0.5 rg 10 90 150 30 re f Q 1 g BT /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"0 0 0.5 rg 10 90 m 150 90 l 150 130 l 60 140 l 10 130 l h f 1 1 1 rg BT /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"q 100 0 0 40 10 90 cm /Im Do Q 1 g BT /F1 12 Tf 20 100 Td (shown) Tj ET",
+        b"q 100 0 0 40 10 90 cm BI /W 1 /H 1 /BPC 8 /CS /G ID \x20 EI Q 1 g BT /F1 12 Tf 20 100 Td (shown) Tj ET",
+        b"0.5 g " + b"10 10 9 9 re f " * 1_500 + b"0 g 10 90 100 30 re f 1 g BT /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"q 1 g Q BT /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"BT 1 g 0 g /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"BT 1 Tr 1 g /F1 12 Tf 20 100 Td (shown) Tj ET",
         b"/Fm Do",
     ],
-    ids=["dark box", "moved box", "dark shape", "over a picture", "restored", "black again", "outlined", "in a form"],
+    ids=[
+        "dark box",
+        "moved box",
+        "dark shape",
+        "over a picture",
+        "over an inline picture",
+        "many areas",
+        "restored",
+        "black again",
+        "outlined",
+        "in a form",
+    ],
 )
 def test_text_on_something_dark_is_seen(content):
     form = b"<</Type/XObject/Subtype/Form/BBox[0 0 200 200]/Resources<</Font<</F1 5 0 R>>>>/Length 75>>stream\n0 0 1 rg 10 90 150 30 re f 1 1 1 rg BT /F1 12 Tf 20 100 Td (shown) Tj ET\nendstream"
