@@ -11,7 +11,8 @@ from .written import Written
 
 _CLAUSE = re.compile(
     r";|:\s|\s—\s|\s–\s|,?\s\b(?:while|whereas|although|though|but|compared (?:to|with)|versus|vs\.?|against|and then)\b"
-    r"|,\s(?=and\b|with\b|which\b)|\)\s*,|,\s",
+    r"|,\s(?=and\b|with\b|which\b)|\)\s*,|,\s"
+    r"|\sand\s(?=the\s[^,;\d]{1,60}\s(?:is|was|are|were|has|had|averages?|averaged|comes|came|stands|stood)\b)",
     re.I,
 )
 _STRONG = re.compile(r";|\s[—–-]\s|\bwhile\b|\bwhereas\b|,\s?but\b|\.\s")

@@ -61,7 +61,10 @@ def columns_of(table: object, units: Mapping[str, str], aliases: Mapping[str, st
 
     Raises UsageError if the value is no table, or a lazy one.
     """
-    found = [(name, values) for name, values in _values(table)]
+    found: list[tuple[str, Any]] = []
+    for name, values in _values(table):
+        same = sum(1 for other, _ in found if other == name or other.startswith(f"{name} ("))
+        found.append((f"{name} ({same + 1})" if any(other == name for other, _ in found) else name, values))
     stated = {**_stated_units(table), **units}
     names = [name for name, _ in found]
     return [

@@ -7,6 +7,7 @@ import re
 from .ask import Ask
 from .link_columns import SURE
 from .matching import chance, is_near, is_slip, matches, written_like
+from .operations import AGGREGATES
 from .passages import Found
 from .read_wide import WIDE_TIER
 from .reading import Reading
@@ -83,6 +84,8 @@ def not_traced(figure: Written, offset: int, ask: Ask | None, readings: list[Rea
 def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None:
     """The one full reading, if the figure is near it in the way that errors are."""
     full = [r for r in readings if r.tier == 0]
+    if any(_without_a_condition(figure, ask, r) for r in full):
+        return None  # the condition may belong to another figure of the sentence
     if not full or figure.hedged or figure.bound or figure.in_words or ask.guessed and any(r.column for r in full):
         return None
     values = {round(r.value, 9) for r in full}
@@ -94,6 +97,15 @@ def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None
     sure = all(m.score >= SURE for m in ask.columns) or full[0].column is None
     plain = full[0].cell or full[0].operation in ask.named or full[0].operation == "count"
     return full[0] if sure and plain and not ask.comparative else None
+
+
+def _without_a_condition(figure: Written, ask: Ask, reading: Reading) -> bool:
+    """Whether the figure is right once one condition, or all, is left out."""
+    if reading.operation not in (*AGGREGATES, "count", "value") or (reading.operation != "count" and not reading.column):
+        return False
+    fewer = [(), *(tuple(c for c in reading.conditions if c != dropped) for dropped in reading.conditions)]
+    operations = (reading.operation, "mean") if reading.operation == "value" else (reading.operation,)
+    return any(matches(figure, ask.table.aggregate(o, reading.column, c)) for c in fewer if c != reading.conditions for o in operations)
 
 
 def record(

@@ -76,3 +76,8 @@ def test_what_is_no_table_is_an_error_that_says_what_to_pass():
         columns_of(5, {}, {})
     with pytest.raises(UsageError, match="collect"):
         columns_of(pl.DataFrame(ROWS).lazy(), {}, {})
+
+
+def test_columns_of_one_name_stay_two():
+    frame = pd.DataFrame([["Oslo", 12.5, 1.0], ["Rome", 14.0, 2.0]], columns=["city", "price", "price"])
+    assert [c.name for c in columns_of(frame, {}, {})] == ["city", "price", "price (2)"]

@@ -110,3 +110,8 @@ def test_amber_needs_a_close_reading():
     assert figures_of("The mazda glc has an mpg of 64.6.", TRACER)["64.6"].explanation.startswith(
         "the table gives 46.6: mpg where name = 'mazda glc'"
     )
+
+
+def test_what_holds_for_all_is_not_read_as_one_groups():
+    assert states("Oslo had 1,210 visitors in 2021 and the average sales are 438.03.")["438.03"] == "recomputed"
+    assert states("The mean rating in Rome, 4.17, is high.").get("4.17") != "differs"  # that of all shops
