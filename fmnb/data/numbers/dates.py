@@ -36,7 +36,7 @@ _BARE_MONTH = re.compile(r"\b(?P<name>January|February|April|June|July|August|Se
 _ODD_MONTH = re.compile(r"\b(?:in|during|for|of|every|each|since|by|from|to|until)\s(?P<name>March|May)\b")
 _YEAR = re.compile(r"(?<![\d.,$€£])\b(?P<year>1[5-9]\d\d|20\d\d)\b(?![.,]\d|%|\s?(?:percent|points?)\b)")
 _BEFORE_YEAR = re.compile(
-    r"(?:\b(?:in|of|since|by|from|to|until|till|during|years?|between|and|through|after|before|for|early|late|mid|around|vs\.?|versus|than"
+    r"(?:\b(?:in|of|since|by|from|to|until|till|during|years?|between|and|through|after|before|for|early|late|mid|around|against|vs\.?|versus|than"
     r"|into|over|as of|was|the|opened|closed|started|ended|entered|with|fiscal|fy|season|both|across)[\s-]|[-–—(/,:]\s?|^\s*(?:[-*•]\s)?"
     r"(?:\*\*)?)$",
     re.I,

@@ -18,6 +18,7 @@ _MAXIMUM = {"maximum", "highest", "high", "highs", "hottest", "warmest"}
 _MINIMUM = {"minimum", "lowest", "low", "lows", "coldest", "coolest"}
 _BOTH = {"hottest", "warmest", "coldest", "coolest"}
 _POSITION = re.compile(r"\b(first|second|third|fourth|fifth|sixth|last) column\b", re.I)
+_ENDINGS = {"", "e", "ed", "es", "ing", "ion", "or", "er", "ment", "ance", "able", "y", "ery", "al"}
 _NO_PREFIX = {"min", "max", "day", "air", "car", "rat"}
 
 
@@ -156,4 +157,4 @@ def _same_root(part: str, word: str) -> bool:
         if a != b:
             break
         shared += 1
-    return shared >= 6 and len(part) - shared <= 4 and len(word) - shared <= 4
+    return shared >= 6 and part[shared:] in _ENDINGS and word[shared:] in _ENDINGS
