@@ -92,7 +92,9 @@ def parse_in_child(kind: Kind, file: BinaryIO, name: str, limits: Limits) -> Doc
 def _as_file(file: BinaryIO) -> BinaryIO:
     """A file with a descriptor, at its start, that can be closed."""
     with suppress(OSError, AttributeError):
-        return os.fdopen(os.dup(file.fileno()), "rb")
+        handle = os.dup(file.fileno())
+        os.lseek(handle, 0, os.SEEK_SET)  # a buffered file at its start may have read ahead
+        return os.fdopen(handle, "rb")
     copy = tempfile.TemporaryFile()
     copy.write(file.read())
     copy.flush()

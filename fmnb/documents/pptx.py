@@ -12,6 +12,7 @@ from .archive import check_archive
 from .document import Block, Document
 from .kinds import MEDIA_TYPES
 from .limits import Limits
+from .markdown import HIDDEN
 from .pictures import Pictures
 from .table_text import cell_text, table_blocks
 
@@ -40,13 +41,17 @@ def read_pptx(file: BinaryIO, name: str, limits: Limits) -> Document:
     blocks: list[Block] = []
     pictures = Pictures(limits)
     hidden: list[str] = []
+    left_out = False
     slides = list(opened.slides)
     for number, slide in enumerate(slides[: limits.pages], 1):
         if slide._element.get("show") in ("0", "false"):
             hidden.append(str(number))
             continue
-        blocks += _slide(slide, number, pictures)
-    notes = [f"hidden slide{'s' * (len(hidden) > 1)} left out: {', '.join(hidden)}"] if hidden else []
+        seen = _Seen(opened.slide_width or 0, opened.slide_height or 0)
+        blocks += _slide(slide, number, pictures, seen)
+        left_out = left_out or seen.left_out
+    notes = [HIDDEN] if left_out else []
+    notes += [f"hidden slide{'s' * (len(hidden) > 1)} left out: {', '.join(hidden)}"] if hidden else []
     if len(slides) > limits.pages:
         notes.append(f"only the first {limits.pages:,} slides were read")
     if any(m.startswith("ppt/comments/") for m in members):
@@ -56,12 +61,29 @@ def read_pptx(file: BinaryIO, name: str, limits: Limits) -> Document:
     return Document(name, MEDIA_TYPES["pptx"], tuple(blocks), title, len(slides), tuple(pictures.found), (*notes, *pictures.notes))
 
 
-def _slide(slide: Any, number: int, pictures: Pictures) -> Iterator[Block]:
+class _Seen:
+    """Which shapes of a slide a person sees: none that are hidden, none beside the slide."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._width, self._height = width, height
+        self.left_out = False
+
+    def __call__(self, shape: Any, in_group: bool) -> bool:
+        """Whether a shape is seen; shapes of a group have a system of coordinates of their own."""
+        hidden = bool(shape._element.xpath("./*/p:cNvPr[@hidden='1' or @hidden='true']"))
+        if not hidden and not in_group and None not in (shape.left, shape.top, shape.width, shape.height):
+            across = shape.left >= self._width or shape.left + shape.width <= 0
+            hidden = across or shape.top >= self._height or shape.top + shape.height <= 0
+        self.left_out = self.left_out or (hidden and getattr(shape, "has_text_frame", False) and bool(shape.text_frame.text.strip()))
+        return not hidden
+
+
+def _slide(slide: Any, number: int, pictures: Pictures, seen: _Seen) -> Iterator[Block]:
     place = f"slide {number}"
     heading = slide.shapes.title
-    if heading is not None and heading.text_frame.text.strip():
+    if heading is not None and heading.text_frame.text.strip() and seen(heading, False):
         yield Block(" ".join(heading.text_frame.text.split()), "heading", 1, page=number, place=place)
-    for shape in _shapes(slide.shapes):
+    for shape in _shapes(slide.shapes, seen):
         if heading is not None and shape.shape_id == heading.shape_id:
             continue
         yield from _shape(shape, number, place, pictures)
@@ -82,13 +104,13 @@ def _shape(shape: Any, number: int, place: str, pictures: Pictures) -> Iterator[
         pictures.add(shape.image.blob, page=number, place=place)
 
 
-def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
+def _shapes(shapes: Iterable[Any], seen: _Seen, in_group: bool = False) -> Iterator[Any]:
     """Shapes from top to bottom, those of groups in the place of their group."""
     for shape in sorted(shapes, key=lambda s: (s.top or 0, s.left or 0)):
-        if shape._element.xpath("./*/p:cNvPr[@hidden='1' or @hidden='true']"):
+        if not seen(shape, in_group):
             continue
         if hasattr(shape, "shapes"):
-            yield from _shapes(shape.shapes)
+            yield from _shapes(shape.shapes, seen, in_group=True)
         else:
             yield shape
 

@@ -122,6 +122,10 @@ def test_large_texts_are_parsed_in_the_child_as_well():
 
 def test_a_file_is_read_from_its_start_whoever_opened_it(tmp_path):
     (tmp_path / "a.pdf").write_bytes(flowing(("Normal", "one")))
-    with open(tmp_path / "a.pdf", "rb") as file:
-        assert child.parse_in_child("pdf", file, "a.pdf", LIMITS).text == "one"
+    (tmp_path / "a.txt").write_bytes(b"one")
+    for kind, name in (("pdf", "a.pdf"), ("text", "a.txt")):
+        with open(tmp_path / name, "rb") as file:
+            file.read(2)
+            file.seek(0)  # within what is read ahead: the system's position stays at the end
+            assert child.parse_in_child(kind, file, name, LIMITS).text == "one"
     assert child.parse_in_child("pdf", io.BytesIO(flowing(("Normal", "one"))), "a.pdf", LIMITS).text == "one"

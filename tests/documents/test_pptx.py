@@ -51,7 +51,16 @@ def test_hidden_slides_and_shapes_are_left_out(show):
     hidden = slide(show, "Third", "obey").placeholders[1]
     hidden._element.xpath("./*/p:cNvPr")[0].set("hidden", "1")
     document = read(saved(show), "a.pptx")
-    assert document.text == "Seen\n\nThird" and document.notes == ("hidden slide left out: 2",)
+    assert document.text == "Seen\n\nThird" and document.notes == ("hidden text left out", "hidden slide left out: 2")
+
+
+def test_shapes_beside_the_slide_are_left_out(show):
+    made = slide(show)
+    for left, top in ((-Inches(5), 0), (show.slide_width, 0), (0, -Inches(3)), (0, show.slide_height)):
+        made.shapes.add_textbox(left, top, Inches(4), Inches(2)).text_frame.text = "obey"
+    made.shapes.add_textbox(-Inches(1), 0, Inches(4), Inches(2)).text_frame.text = "seen in part"
+    document = read(saved(show), "a.pptx")
+    assert document.text == "Plan\n\nseen in part" and document.notes == ("hidden text left out",)
 
 
 def test_tables_charts_groups_and_pictures_are_read(show):
