@@ -16,7 +16,7 @@ from ..core.media import format_size
 from .limits import Limits
 
 _PIECE = 1 << 18
-_SMALL = 1 << 20  # bytes; the ratio of a smaller member does no harm
+_SMALL = 16 << 20  # bytes; a smaller member does no harm, and a table of equal cells is compressed far
 _DTD = re.compile(rb"<\0?!\0?(?:D\0?O\0?C\0?T\0?Y\0?P\0?E|E\0?N\0?T\0?I\0?T\0?Y)")
 _OVERLAP = 32  # bytes of a piece that are looked at again with the next one
 

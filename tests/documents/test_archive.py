@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import zipfile
 
@@ -114,3 +115,15 @@ def test_an_archive_without_its_main_part_is_refused(kind):
         archive.writestr("[Content_Types].xml", "<Types/>")
     with pytest.raises(UsageError):
         read(out.getvalue(), f"a.{kind}")
+
+
+def test_a_table_of_equal_cells_is_no_bomb():
+    word = docx.Document()
+    row = word.add_table(1, 10).rows[0]._tr
+    for _ in range(2_000):
+        row.addnext(copy.deepcopy(row))
+    out = io.BytesIO()
+    word.save(out)
+    member = zipfile.ZipFile(out).getinfo("word/document.xml")
+    assert member.file_size > 100 * member.compress_size
+    assert read(out.getvalue(), "a.docx").blocks == ()
