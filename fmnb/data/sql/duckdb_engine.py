@@ -64,11 +64,18 @@ def file_engine(path: Path, tables: Sequence[str]) -> DuckDBEngine:
 
 
 def _register(duckdb: Any, connection: Any, name: str, frame: Frame) -> None:
-    try:
-        connection.register(name, frame.value)
-        connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0")
-    except (duckdb.Error, NotImplementedError) as e:
-        raise UsageError("The table cannot be read by DuckDB", detail=f"{name}: {str(e).splitlines()[0][:200]}") from None
+    values = [frame.value]
+    if frame.kind == "pandas":  # a DuckDB older than pandas does not know its type of text
+        texts = [c for c, t in zip(frame.value.columns, frame.value.dtypes, strict=True) if str(t) == "str"]
+        values += [frame.value.astype(dict.fromkeys(texts, object))] if texts and duckdb.__version__ < "1.5" else []
+    for value in reversed(values):
+        try:
+            connection.register(name, value)
+            connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0")
+            return
+        except (duckdb.Error, NotImplementedError) as e:
+            problem = str(e).splitlines()[0][:200]
+    raise UsageError("The table cannot be read by DuckDB", detail=f"{name}: {problem}")
 
 
 class DuckDBEngine:

@@ -290,7 +290,7 @@ def test_the_lock_alone_refuses_what_reaches_outside(tables, tmp_path, name):
     assert secret and sorted(p.name for p in tmp_path.iterdir()) == ["secret.csv"]
 
 
-@pytest.mark.parametrize("name", [n for n in ATTACKS if n not in ("null character",)])
+@pytest.mark.parametrize("name", [n for n in ATTACKS if n not in ("null character", "deeper than a parser")])
 def test_each_of_the_two_checks_refuses_on_its_own(tables, tmp_path, name):
     """sqlglot's reading and DuckDB's own: an attack passes one of them only where the other is named here."""
     from fmnb.data.sql import duckdb_tree
