@@ -7,7 +7,7 @@ import re
 _ARTICLE = r"\s(?:an? )?(?:US)?[$€£¥]?$"  # "over the 4 years" is no bound
 _HEDGE = re.compile(
     r"(?:\b(?:about|around|approximately|approx\.?|roughly|some|circa|ca\.?|an estimated|close to|nearly|almost|just (?:over|under|above"
-    r"|below|shy of)|a little (?:over|under|more than|less than)|slightly (?:over|under|more than|less than|above|below)|or so|nearly)|~|≈)"
+    r"|below|shy of)|a little (?:over|under|more than|less than)|slightly (?:over|under|more than|less than|above|below)|or so)|~|≈)"
     r"\s?(?:a |an |the )?(?:US)?[$€£¥]?\s?$",
     re.I,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,7 +94,7 @@ def _best(text: str, tokens: list[Word], column: Column, table: Table) -> Column
     return best
 
 
-def _windows(tokens: list[Word], column: Column, table: Table, offer: object) -> None:
+def _windows(tokens: list[Word], column: Column, table: Table, offer: Callable[[int, int, float], None]) -> None:
     """Offers each stretch of the sentence that holds words of the column's name."""
     core = column.words
     hits: list[list[tuple[int, float]]] = [[] for _ in core]
@@ -115,7 +116,7 @@ def _windows(tokens: list[Word], column: Column, table: Table, offer: object) ->
             score *= len(set(used)) / len(used)
         score -= 0.05 * max(0, max(used) - min(used) - len(core))
         if score > 0:
-            offer(tokens[min(used)].start, tokens[max(used)].end, score + 0.001 * len(set(used)))  # type: ignore[operator]
+            offer(tokens[min(used)].start, tokens[max(used)].end, score + 0.001 * len(set(used)))
 
 
 def fit(part: str, word: Word, core: tuple[str, ...]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,9 +67,9 @@ def periods(
     return _joined(text, found, frozenset(used))
 
 
-def _column(table: Table, named: Sequence[ColumnMention], fits: object) -> Column | None:
+def _column(table: Table, named: Sequence[ColumnMention], fits: Callable[[Column], bool]) -> Column | None:
     candidates = [m.column for m in named] + list(table.columns.values())
-    return next((c for c in candidates if fits(c)), None)  # type: ignore[operator]
+    return next((c for c in candidates if fits(c)), None)
 
 
 def _conditions(text: str, date: Written, when: When, time: Column | None, year: Column | None, month: Column | None) -> list[Condition]:

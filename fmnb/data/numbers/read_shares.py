@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .ask import Ask
 from .condition import Condition
@@ -133,10 +133,10 @@ def _bases(ask: Ask, filter_set: FilterSet, zone: tuple[int, int] | None, verb: 
     return found
 
 
-def _subsets(conditions: Conditions, offer: object) -> None:
+def _subsets(conditions: Conditions, offer: Callable[[Conditions], None]) -> None:
     for size in range(min(3, len(conditions))):
         for base in itertools.combinations(conditions, size):
-            offer(base)  # type: ignore[operator]
+            offer(base)
 
 
 def _stands_as_base(text: str, base: Sequence[Condition]) -> int:

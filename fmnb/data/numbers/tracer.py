@@ -103,6 +103,7 @@ class _Reader:
         self._drop_doubles()
         for figure, asks, found in open_figures:
             self.results[figure.start] = self._match_earlier(figure, asks) or self._match_passage(figure) or self._rest(figure, asks, found)
+        self._drop_doubles_of_passages()
         self._remember()
         return [self.results[f.start] for f in self.written]
 
@@ -193,6 +194,18 @@ class _Reader:
                 self.results[said.figure.start] = record(
                     said.figure, self.sentence.start, "untraced", "not traced: two figures have one reading"
                 )
+
+    def _drop_doubles_of_passages(self) -> None:
+        """Takes back figures of a sentence that share one place in a passage."""
+        places: dict[tuple[object, ...], list[Written]] = {}
+        for figure in self.written:
+            source = self.results[figure.start].source
+            if source is not None and source.passage is not None:
+                places.setdefault((source.passage, source.start), []).append(figure)
+        for doubles in places.values():
+            kept = [f for k, f in enumerate(doubles) if not k or not restates(self.sentence.text, doubles[k - 1], f)]
+            for figure in kept if len(kept) > 1 else []:
+                self.results[figure.start] = record(figure, self.sentence.start, "untraced", "not traced: two figures have one source")
 
     def _remember(self) -> None:
         for linked in self.linked[:1]:
