@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from .binding import bind, clause
 from .columns import Column
-from .condition import Condition
-from .filter_sets import Filters, filters_of
+from .filter_sets import NOTHING, Carried, Filters, filters_of
 from .link_columns import SURE, ColumnMention
 from .linked import Linked, in_unit_of
 from .operations import AGGREGATES, Cue
@@ -39,6 +38,8 @@ _NAMED_GAP = re.compile(
     re.I,
 )
 _PERIOD_WORD = re.compile(r"\s(?:\w+\s)?(year|month|week|quarter|season|decade)s?\b")
+_SUPERLATIVE_OF = re.compile(r"\b(?:highest|lowest|largest|smallest|best|worst)\s(?:\w+\s)?(average|mean|median|total)\b", re.I)
+_INNER = {"average": "mean", "mean": "mean", "median": "median", "total": "sum"}
 _RIGHT_BEHIND = 8  # characters up to "on average" behind a figure and its unit
 _TO = re.compile(rf"\bto\s{_ABOUT}$")
 
@@ -92,20 +93,20 @@ class Ask:
         return 0 if mention.score >= SURE else 1
 
 
-def ask(figure: Written, linked: Linked, carried: Sequence[Condition] = (), topics: Sequence[str] = ()) -> Ask:
+def ask(figure: Written, linked: Linked, context: Carried = NOTHING, topics: Sequence[str] = ()) -> Ask:
     """Collects what a sentence offers one of its figures.
 
     Args:
         figure: The figure.
         linked: The sentence.
-        carried: Conditions of an earlier sentence.
+        context: Conditions of an earlier sentence.
         topics: Columns of an earlier sentence, taken where this one names none.
 
     Returns:
         What readings of the figure may use.
     """
     main = _main(linked)
-    filters = filters_of(figure, linked, main, carried)
+    filters = filters_of(figure, linked, main, context)
     columns, guessed = _columns(figure, linked, main, topics)
     named, near = _operations(figure, linked, main)
     seasons = [c for c in linked.periods.conditions if c.relation != "period"]
@@ -189,6 +190,8 @@ def _operations(figure: Written, linked: Linked, main: Sequence[Written]) -> tup
         _own([c for c in cues if c.operation in AGGREGATES], figure, before, linked.text), key=lambda c: _distance(c, figure, linked.text)
     )
     named = list(dict.fromkeys(c.operation for c in ranked))
+    if named and set(named) <= {"max", "min"} and (inner := _SUPERLATIVE_OF.search(linked.text[: figure.start])):
+        named.append(_INNER[inner.group(1).lower()])  # A has the highest average, and B the lowest
     if not named and not dropped:
         everywhere = [c for c in linked.cues if c.operation in AGGREGATES and not _names_a_group(c, linked)]
         earlier = [c for c in everywhere if c.end <= figure.start]

@@ -19,6 +19,7 @@ _REFERS = re.compile(r"\b(?:they|these|those|them|their|its|it|such|this|that|th
 _FROM = re.compile(r"\bfrom\s(?:about |around |roughly |~|just |a )?[$€£]?$", re.I)
 _FROM_TO = re.compile(r"[^.;]{0,34}?\b(?:to|into)\s(?:about |around |roughly |~|just |a )?[$€£]?", re.I)
 _BEHIND = re.compile(r"\s?\(?(?:(?:of (?:them|those|these|which) )?(?:(?:are|were|in|from|for|by) )?)?(?:the )?", re.I)
+_OTHERS = re.compile(r"[^\d.,;]{0,20}?\b(?:for|of|in|among) (?:the|all) (?:others?|rest|remaining)\b", re.I)
 _ALL = re.compile(r"\b(?:overall|across (?:all|the|every)|in (?:all|total)|of all|in the whole|altogether|nationally|company-wide)\b", re.I)
 
 
@@ -31,6 +32,17 @@ class FilterSet:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """Conditions of an earlier sentence; `sure` under a heading that names them."""
+
+    conditions: Conditions = ()
+    sure: bool = False
+
+
+NOTHING = Carried()
+
+
+@dataclass(frozen=True)
 class Filters:
     """What may apply to a figure, and the values of one column that the sentence sets against each other."""
 
@@ -38,14 +50,14 @@ class Filters:
     several: dict[str, list[Condition]] = field(default_factory=dict)
 
 
-def filters_of(figure: Written, linked: Linked, main: Sequence[Written], carried: Sequence[Condition] = ()) -> Filters:
+def filters_of(figure: Written, linked: Linked, main: Sequence[Written], context: Carried = NOTHING) -> Filters:
     """The sets of conditions that may apply to a figure.
 
     Args:
         figure: The figure.
         linked: Its sentence.
         main: The figures that compete for mentions.
-        carried: Conditions of an earlier sentence, for one that names none.
+        context: Conditions of an earlier sentence, for one that names none.
 
     Returns:
         At most a few dozen sets, and the values that can be compared.
@@ -57,10 +69,13 @@ def filters_of(figure: Written, linked: Linked, main: Sequence[Written], carried
     base = _periods(figure, linked, main, base)
     sets = [FilterSet(0, c) for c in _distinct(base)[:MOST_SETS]]
     sets = _elsewhere(figure, linked, main, sets)
+    carried = context.conditions
+    if _OTHERS.match(linked.text, max(figure.end, figure.whole_end)):
+        sets = _turned(figure, sets)
     if carried and not linked.values and not linked.periods.conditions:
-        sets = _carried(linked.text, sets, carried)
+        sets = _carried(linked.text, sets, carried, context.sure)
     elif carried and linked.periods.conditions and not linked.values:
-        sets = _carried(linked.text, sets, [c for c in carried if c.relation != "period"])
+        sets = _carried(linked.text, sets, [c for c in carried if c.relation != "period"], context.sure)
     elif carried and not linked.periods.conditions and (times := [c for c in carried if c.relation == "period"]):
         sets += [FilterSet(1, (*s.conditions, *times)) for s in sets[:3]]
     low, high = strong_clause(linked.text, figure.start, figure.end)
@@ -216,11 +231,21 @@ def _without_others(figure: Written, linked: Linked, main: Sequence[Written], fi
     return FilterSet(filter_set.tier, tuple(c for c in filter_set.conditions if c not in taken))
 
 
-def _carried(text: str, sets: Sequence[FilterSet], carried: Sequence[Condition]) -> list[FilterSet]:
+def _turned(figure: Written, sets: Sequence[FilterSet]) -> list[FilterSet]:
+    """The sets with the value before the figure left out: 412 for remote ones and 405 for the others."""
+    turned = []
+    for s in sets:
+        values = [c for c in s.conditions if c.relation == "=" and c.end <= figure.start]
+        last = max(values, key=lambda c: c.end, default=None)
+        turned.append(FilterSet(s.tier, tuple(replace(c, relation="!=") if c is last else c for c in s.conditions)))
+    return turned
+
+
+def _carried(text: str, sets: Sequence[FilterSet], carried: Sequence[Condition], sure: bool) -> list[FilterSet]:
     """Conditions of the sentence before: first if a word such as "they" refers to it, else second."""
     if not carried:
         return list(sets)
-    refers = bool(_REFERS.search(text))
+    refers = sure or bool(_REFERS.search(text))
     more = []
     for s in sets:
         named = {c.column for c in s.conditions}

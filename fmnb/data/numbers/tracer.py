@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .ask import Ask, ask
 from .condition import Condition
+from .filter_sets import Carried
 from .language import is_english
 from .linked import Linked, link
 from .no_claims import no_claim
@@ -24,6 +26,8 @@ from .written import Written
 
 MOST_FIGURES = 200
 MOST_TEXT = 50_000
+_HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*]+\*\*:?\s*$|[-*•]?\s*[^.!?]{1,60}:\s*$)")
+_ITEM = re.compile(r"\s*(?:[-*•+|]|\d{1,2}[.)])\s?")
 
 
 @dataclass
@@ -31,6 +35,7 @@ class _Context:
     """What earlier sentences of the answer were about, for each table."""
 
     conditions: dict[str, list[Condition]] = field(default_factory=dict)
+    headings: dict[str, list[Condition]] = field(default_factory=dict)
     topics: dict[str, list[str]] = field(default_factory=dict)
     said: list[Said] = field(default_factory=list)
 
@@ -136,10 +141,13 @@ class _Reader:
 
     def _read(self, figure: Written) -> tuple[list[Ask], list[Reading]]:
         asks = [
-            ask(figure, linked, self.context.conditions.get(linked.table.name, ()), self.context.topics.get(linked.table.name, ()))
-            for linked in self.linked
+            ask(figure, linked, self._carried(linked.table.name), self.context.topics.get(linked.table.name, ())) for linked in self.linked
         ]
         return asks, [r for a in asks for r in readings(a)]
+
+    def _carried(self, table: str) -> Carried:
+        heading = self.context.headings.get(table, [])
+        return Carried(tuple(heading or self.context.conditions.get(table, ())), bool(heading))
 
     def _match(self, figure: Written, asks: list[Ask], found: list[Reading]) -> Figure | None:
         reading, odds = choose(figure, found)
@@ -210,13 +218,16 @@ class _Reader:
     def _remember(self) -> None:
         for linked in self.linked[:1]:
             name = linked.table.name
-            if self.sentence.opens and self.sentence.text.lstrip().startswith("#"):
-                self.context.conditions.pop(name, None)
             by_column: dict[str, list[Condition]] = {}
             for choice in linked.values:
                 by_column.setdefault(choice.options[0].column, []).append(choice.options[0])
             single = [c[0] for c in by_column.values() if len({x.value for x in c}) == 1]
             spans = linked.periods.conditions if len(linked.periods.conditions) == 1 else ()
+            if self.sentence.opens and _HEADING.match(self.sentence.text):
+                self.context.headings[name] = [*single, *spans]
+                self.context.conditions.pop(name, None)
+            elif self.sentence.opens and not _ITEM.match(self.sentence.text):
+                self.context.headings.pop(name, None)  # a paragraph of its own
             if single or spans:
                 kept = [] if single else [c for c in self.context.conditions.get(name, []) if c.relation == "="]
                 self.context.conditions[name] = [*kept, *single, *spans]

@@ -94,6 +94,9 @@ def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None
         return slips[0] if len(values) <= 4 else None
     if len(values) != 1 or not is_near(figure, full[0].value):
         return None
+    rivals = [r for r in readings if r.tier <= NAMED_TIER and (r.operation, r.column) == (full[0].operation, full[0].column)]
+    if len({round(r.value, 9) for r in rivals}) > 1:
+        return None
     sure = all(m.score >= SURE for m in ask.columns) or full[0].column is None
     plain = full[0].cell or full[0].operation in ask.named or full[0].operation == "count"
     return full[0] if sure and plain and not ask.comparative else None

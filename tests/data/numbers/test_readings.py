@@ -97,3 +97,30 @@ def test_a_sentence_takes_its_subject_from_the_one_before():
 def test_a_markdown_table_is_read_cell_by_cell():
     text = "| shop | average sales |\n|---|---|\n| Oslo | 455.38 |\n| Rome | 636.25 |"
     assert states(text) == {"455.38": "recomputed", "636.25": "differs"}
+
+
+def test_items_under_a_heading_are_about_what_it_names():
+    text = "### Italy\n- Rows: 4\n- **Average sales:** 527.19\n- Highest rating: 4.6\n\n### Norway\n- Average sales: 348.88\n"
+    assert set(states(text).values()) == {"recomputed"}
+    assert states("### Italy\n- Average sales: 348.88")["348.88"] != "recomputed"
+
+
+def test_the_others_are_those_that_are_not_named():
+    found = figures_of("Outdoor shops have average sales of 527.85 and 288.33 for the others.")
+    assert found["527.85"].traced and found["288.33"].traced
+
+
+def test_a_second_superlative_takes_the_statistic_of_the_first():
+    found = figures_of("Rome has the highest average sales (663.25) and Bergen the lowest (242.38).")
+    assert found["663.25"].traced and found["242.38"].traced
+
+
+def test_the_answer_of_an_analyst_with_headings_lists_and_a_table():
+    text = (
+        "## Overview\n\nThe 8 rows cover 4 shops.\n\n**Key figures**\n1. Total sales are $3,504.25.\n2. Rome leads with an average of 663.25, "
+        "compared with 242.38 in Bergen (174% higher).\n\n| shop | visitors | average rating |\n|---|---|---|\n| Oslo | 2,543 | 4.2 |\n"
+        "| Milan | 2,315 | 3.95 |\n"
+    )
+    found = states(text)
+    assert {k for k, v in found.items() if v not in ("exact", "recomputed")} <= {"2,543", "2,315"}, found
+    assert len(found) >= 9
