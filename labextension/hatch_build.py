@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLACE = "share/jupyter/labextensions/fmnb"
 CONFIG = "etc/jupyter/jupyter_server_config.d"
-TUTORIAL_FILES = (".ipynb", ".jsonl", ".csv")
+TUTORIAL_FILES = (".ipynb", ".jsonl", ".csv", ".md")
 NOT_OURS = ("install.json", "build_log.json")  # a development link lets pip write the first into the built folder
 
 

@@ -35,7 +35,7 @@ def run(path: Path, folder: Path, python: str, env: dict[str, str]) -> list[str]
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     folder.mkdir(parents=True, exist_ok=True)
-    for data in path.parent.glob("*.csv"):
+    for data in (*path.parent.glob("*.csv"), *path.parent.glob("*.md")):
         shutil.copy(data, folder)
     manager = KernelManager()
     manager.kernel_spec.argv[0] = python

@@ -100,7 +100,7 @@ class RowCalls:
     def _ground(self, parts: Sequence[Part], base: PreparedCall) -> Grounding:
         """The passages for a row; a source that cannot be searched is an error of that row."""
         try:
-            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens)
+            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens, base.call.tape)
         except UsageError as e:
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100  # chunks of each ranking
 _K = 60
+_UNRELATED = 0.12  # similarity of MiniLM below which texts have nothing in common
 _RELATED = 0.35  # of the best similarity; what is farther away has nothing to do with the question
 _MANY = 20_000  # chunks that a query may match: its time grows with them, so the rarest words are kept
 
@@ -33,7 +34,7 @@ def rank(file: IndexFile, matrix: VectorMatrix, question: str, vector: Array | N
         return fuse([by_words])
     among = file.chunk_ids(condition) if condition.sql else None
     nearest = matrix.nearest(file, vector, DEPTH, among)
-    by_meaning = [i for i, similarity in nearest if similarity >= _RELATED * nearest[0][1]]
+    by_meaning = [i for i, similarity in nearest if similarity >= max(_UNRELATED, _RELATED * nearest[0][1])]
     return fuse([by_words, by_meaning])
 
 

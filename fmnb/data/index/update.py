@@ -155,6 +155,7 @@ async def _work(update: Update) -> AsyncIterator[Event]:
         for p, f in stored.items()
         if p not in here and not p.startswith("frame:") and (f.root in roots or not (update.folder / p).exists())
     ]
+    update.skipped = [s for s in update.skipped if s.path not in gone]  # a file that vanished is told once
     if gone or update.removed:
         update.removed = sorted({*gone, *update.removed})
         await to_thread(lambda: update.file.remove(update.removed))
@@ -275,5 +276,6 @@ def _duration(seconds: float) -> str:
 def _remember_roots(update: Update, roots: set[str]) -> None:
     """Keep the arguments, so that an update without any looks at them again."""
     known = set(json.loads(update.file.about().get("roots", "[]")))
-    if not roots <= known:
-        update.file.set_about({"roots": json.dumps(sorted(known | roots))})
+    kept = {r for r in known | roots if any(c in r for c in "*?[") or (update.folder / r).exists()}
+    if kept != known:
+        update.file.set_about({"roots": json.dumps(sorted(kept))})

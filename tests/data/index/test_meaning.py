@@ -88,3 +88,9 @@ def test_stored_vectors_are_of_unit_length(with_minilm, handbook):
         kb.add("docs")
         _, vectors = kb._open().vectors(0, 384)
     assert np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=2e-3)
+
+
+def test_a_question_about_something_else_finds_nothing(with_minilm, handbook):
+    with fm.Index("kb") as kb:
+        kb.add("docs")
+        assert kb.search("Who won the world cup of 1998?").passages == () and kb.search("annual vacation")
