@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100  # chunks of each ranking
 _K = 60
+_READ, _WORDS = 500, 50  # distinct words of a long prompt that are looked up, and of those that are searched for
 _UNRELATED = 0.12  # similarity of MiniLM below which texts have nothing in common
 _RELATED = 0.35  # of the best similarity; what is farther away has nothing to do with the question
 _MANY = 20_000  # chunks that a query may match: its time grows with them, so the rarest words are kept
@@ -26,9 +27,9 @@ _MANY = 20_000  # chunks that a query may match: its time grows with them, so th
 
 def rank(file: IndexFile, matrix: VectorMatrix, question: str, vector: Array | None, condition: Condition = ALL) -> list[tuple[int, float]]:
     """Ids of chunks and their scores, best first. Without a vector, BM25 alone."""
-    found = words(question)
-    if file.count()[0] > _MANY:
-        found = file.rarest(found, _MANY)
+    found = words(question)[:_READ]
+    if file.count()[0] > _MANY or len(found) > _WORDS:
+        found = file.rarest(found, _MANY)[:_WORDS]
     by_words = file.match(full_text_query(found), DEPTH, condition)
     if vector is None:
         return fuse([by_words])

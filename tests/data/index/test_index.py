@@ -225,3 +225,11 @@ def test_a_full_database_is_not_left_half_written(kb, handbook, monkeypatch):
     with pytest.raises(StoreError, match="full"):
         kb.add("docs")
     assert sqlite3.connect(".fmnb/kb.db").execute("SELECT count(*) FROM chunks").fetchone() == before
+
+
+def test_a_long_prompt_is_searched_by_its_rarest_words(kb, handbook):
+    kb.add("docs")
+    long = " ".join(f"word{i}" for i in range(20_000))
+    assert kb.search(f"coffee {long}")[0].path == "docs/notes.txt"
+    assert kb.search("x" * 1_000_000).passages == ()
+    assert kb.search('"' * 5_000 + " NEAR AND OR NOT coffee* -machine {text}: ^")
