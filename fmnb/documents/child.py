@@ -28,7 +28,7 @@ from .inert_document import inert_document
 from .kinds import Kind
 from .limits import Limits
 
-_REPLY = 512 << 20  # bytes that are read of a child
+_REPLY = 100 << 20  # bytes of a reply beyond those of text and pictures
 _KEPT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _THREADS = {n: "1" for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")}
 _MEMORY_POOL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}  # others reserve more addresses than they use
@@ -60,6 +60,7 @@ def parse_in_child(kind: Kind, file: BinaryIO, name: str, limits: Limits) -> Doc
             child.kill()
 
     timer = threading.Timer(limits.seconds, end)
+    timer.daemon = True
     try:
         with _as_file(file) as source:
             child = subprocess.Popen(
@@ -72,7 +73,7 @@ def parse_in_child(kind: Kind, file: BinaryIO, name: str, limits: Limits) -> Doc
             )
         timer.start()
         assert child.stdout is not None
-        reply = child.stdout.read(_REPLY)
+        reply = child.stdout.read(_REPLY + 4 * limits.characters + 2 * limits.picture_bytes)
     finally:
         timer.cancel()
         if child is not None:
@@ -113,7 +114,7 @@ def _document(reply: bytes, name: str, limits: Limits) -> Document:
         if "error" in said:
             raise error_from_dict(said["error"])
         return _from_dict(said["document"])
-    except (ValueError, KeyError, TypeError):  # it died while it worked or wrote
+    except (ValueError, KeyError, TypeError, RecursionError):  # it died while it worked or wrote
         raise UsageError(
             "The file needs more memory than allowed, or ends its reader",
             detail=f"{name}: the limit is {format_size(limits.memory)}",
@@ -141,7 +142,7 @@ def main() -> None:
     except Exception as e:  # parsers raise whatever a damaged file leads them to
         detail = f"{request['name']}: {type(e).__name__}: {e}"[:300]
         reply = {"error": UsageError("The file cannot be read", detail=detail, hint="It may be damaged: save it again.").to_dict()}
-    out.write(json.dumps(reply).encode())
+    out.write(json.dumps(reply, ensure_ascii=False).encode("utf-8", "replace"))
     out.close()
 
 

@@ -103,13 +103,8 @@ class _Walk:
             return self._skip(path, "the path cannot be read")
         pattern: list[str] | None = None
         if not exists and _MAGIC.search(str(given)):
-            first = next(n for n, part in enumerate(path.parts) if _MAGIC.search(part))
-            pattern = list(path.parts[first:])
-            depth = None if "**" in pattern else len(pattern)
-            given, path = path, Path(*path.parts[:first])
+            given, path, pattern = path, *_split(path)
             exists = path.is_dir()
-        else:
-            depth = None
         if not exists:
             return self._skip(given if pattern else path, "no file matches" if pattern else "there is no such file or folder")
         if reason := _secret(path) or _cache(path):
@@ -117,13 +112,14 @@ class _Walk:
         root = self._root or (path.resolve() if path.is_dir() else path.parent.resolve())
         if path.is_dir() and not path.resolve().is_relative_to(root):
             return self._skip(path, f"it lies outside of {root}")
-        matches = self._visit(path, root, pattern, depth)
+        matches = self._visit(path, root, pattern)
         if pattern and not matches:
             self._skip(given, "no file matches")
 
-    def _visit(self, top: Path, root: Path, pattern: list[str] | None, depth: int | None) -> int:
+    def _visit(self, top: Path, root: Path, pattern: list[str] | None) -> int:
         """Visit a path and all below it; with a pattern, only files that match. Returns the number of files."""
         matches = 0
+        depth = None if pattern is None or "**" in pattern else len(pattern)
         folders: set[Path] = set()  # resolved, so that links cannot make a circle
         left = [(top, 0)]
         while left:
@@ -180,6 +176,16 @@ class _Walk:
 
     def _skip(self, path: Path, reason: str) -> None:
         self.skipped.append(Skipped(path, reason))
+
+
+def _split(path: Path) -> tuple[Path, list[str]]:
+    """The folder that a glob starts at, and its other parts; a folder named `a[1]` is a folder."""
+    top = Path(path.parts[0])
+    for n, part in enumerate(path.parts[1:], 1):
+        if _MAGIC.search(part) and not os.path.lexists(top / part):
+            return top, list(path.parts[n:])
+        top /= part
+    return top.parent, [top.name]
 
 
 def _secret(path: Path) -> str:

@@ -96,7 +96,17 @@ def test_a_child_that_dies_is_an_error_in_words(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "reply", [b"", b"[]", b"{}", b'{"document": 1}', b"null", b"\xff", b'{"document": {"about": [], "blocks": [], "pictures": []}}']
+    "reply",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"document": 1}',
+        b"null",
+        b"\xff",
+        b"[" * 1_000_000,
+        b'{"document": {"about": [], "blocks": [], "pictures": []}}',
+    ],
 )
 def test_any_reply_of_a_child_is_an_error_or_a_document(reply):
     with pytest.raises(UsageError):
@@ -118,6 +128,12 @@ def test_large_texts_are_parsed_in_the_child_as_well():
         read(bomb, "a.json")
     text = read(b"one two three\n\n" * 400_000, "a.txt", limits=Limits(characters=1_000))
     assert text.notes == ("only the first 1,000 characters were read",) and text.blocks[1].lines == (3, 3)
+
+
+def test_any_script_comes_back_as_it_was():
+    text = "日本語 привет 😀 \u200fא"
+    document = read(text.encode() + b" " * 5_000_000, "a.txt")  # large: read in the child
+    assert document.text == text and document.blocks[0].lines == (1, 1)
 
 
 def test_a_file_is_read_from_its_start_whoever_opened_it(tmp_path):

@@ -80,6 +80,13 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(here):
     assert names(find_files("a[1].md")) == ["a[1].md"]
 
 
+def test_a_glob_in_a_folder_whose_name_looks_like_one(here, monkeypatch):
+    put(here, "a[1]/b.md", "a[1]/c.txt", "a1/d.md")
+    assert names(find_files("a[1]/*.md")) == ["a[1]/b.md"]
+    monkeypatch.chdir(here / "a[1]")
+    assert names(find_files("*.md")) == ["b.md"]
+
+
 def test_hidden_files_keys_and_caches_are_skipped_with_a_reason(here):
     secret = [".env", "prod.env", "sub/.env.local", "server.pem", "id_rsa", "credentials.json", "client_secret_1.json", ".netrc"]
     caches = ["__pycache__/a.txt", "node_modules/b.txt", ".git/config", ".ipynb_checkpoints/c.ipynb", "sub/.fmnb/kb.db"]
