@@ -7,6 +7,7 @@ query differently. Only what this file knows may be in the tree.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from .functions import LITERAL, SERIES, SIZED, TABLE_FUNCTIONS, refused, size_pr
 from .gate import refusal
 
 _NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
+_HARMLESS = re.compile(
+    r"\w+_MODIFIER|\w+_TYPE_INFO|ORDER_DEFAULT|ASCENDING|DESCENDING"
+)  # parts of a query that are no expression and read nothing
 _FROM = {"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST", "PIVOT"}
 _UNLISTED = {"unnest", "count_star", "->", "->>", "[]", "row", "grouping", "columns"}  # of the parser, not in the catalog
 _UNLISTED |= set(
@@ -91,8 +95,8 @@ class _Walk:
                 self.expression(value, kind, visible)
             elif isinstance(kind, str) and kind.endswith("_NODE"):
                 self.node(value, visible)
-            elif isinstance(kind, str) and "sample" in value and "alias" in value:
-                self.source(value, kind, visible)
+            elif "table_name" in value or (isinstance(kind, str) and not _HARMLESS.fullmatch(kind)):
+                self.source(value, str(kind), visible)  # also what a later version of DuckDB may add: it is refused
             else:
                 for item in value.values():
                     self.rest(item, visible)

@@ -164,6 +164,7 @@ ATTACKS = {
     "nothing": "   ",
     "a comment": "-- select 1",
     "text": "I am sorry, I cannot do that.",
+    "half of a struct": "select {{ : 1 }}.a from sales",
     "null character": "select 1\x00; drop view sales",
     "parameter": "select ?",
     "numbered parameter": "select $1",
