@@ -130,7 +130,7 @@ def _plain(row: Sequence[Any]) -> list[Any]:
 
 
 def _retrieve(source: Source, question: str, target: Target, tape: Tape | None) -> Retrieved:
-    """What a source finds; of an unchanged source what the tape has, as another machine may rank in another way."""
+    """What a source finds; of an unchanged source what the tape has: other machines rank in other ways."""
     state = getattr(source, "state", None)
     if tape is None or state is None:
         return source.retrieve(question, limit=LIMIT, model=target)

@@ -54,6 +54,8 @@ METHODS = {
     "Chat.widget": "fmnb.jupyter.widgets.chat:ChatWidget",
     "Comparison.widget": "fmnb.jupyter.widgets.grid:Grid",
     "Evaluation.report": "fmnb.jupyter.widgets.report:Report",
+    "Index.as_langchain": "fmnb.integrations.retrievers:langchain_retriever",
+    "Index.as_llamaindex": "fmnb.integrations.retrievers:llamaindex_retriever",
     "Model.as_langchain": "fmnb.integrations.langchain:langchain",
     "Model.as_llamaindex": "fmnb.integrations.llamaindex:llamaindex",
 }

@@ -11,6 +11,7 @@ from ..core.sources import Source
 from ..prompts.dataframes import table_of
 from .index.locate import index_names
 from .index.open_indexes import open_index
+from .other_retrievers import retriever_source
 
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
@@ -59,9 +60,14 @@ def _split(items: list[Any], values: Mapping[str, Any]) -> tuple[list[Any], dict
     return others, frames
 
 
+def _is_source(value: Any) -> bool:
+    """Whether a value is a source of fmnb, not a retriever of another library, which has other arguments."""
+    return isinstance(value, Source) and not isinstance(value, type) and retriever_source(value, "") is None
+
+
 def _named(name: str, values: Mapping[str, Any]) -> Source:
     value = values.get(name)
-    variable = isinstance(value, Source)
+    variable = _is_source(value)
     index = name in index_names()
     if variable and index and getattr(value, "path", None) != index_names()[name]:
         raise UsageError(f"{name!r} is both an index and a variable of the notebook", hint="Rename the variable.")
@@ -82,9 +88,14 @@ def _named(name: str, values: Mapping[str, Any]) -> Source:
 
 
 def _object(value: Any, name: str = "") -> Source:
-    if isinstance(value, Source) and not isinstance(value, type):
-        return value
+    if _is_source(value):
+        source: Source = value
+        return source
+    if (retriever := retriever_source(value, name)) is not None:
+        return retriever
     shown = f"{name}: {type(value).__name__}" if name else type(value).__name__
     raise UsageError(
-        "This is no source of answers", detail=shown, hint="A source is an index by its name, a table, an fm.Index or fm.Tables."
+        "This is no source of answers",
+        detail=shown,
+        hint="A source is an index by its name, a table, an fm.Index or fm.Tables, or a retriever of LangChain or LlamaIndex.",
     )

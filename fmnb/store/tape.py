@@ -197,7 +197,7 @@ class Tape:
         return found if isinstance(found, list) else None
 
     def record_passages(self, key: str, source: str, question: str, found: list[Any]) -> None:
-        """Record what a source found for a question, so that a replay needs neither its embedder nor its service."""
+        """Record what a source found for a question, so that a replay does not need its embedder."""
         with self._lock:
             self._entries = self._read()
             self.used.add(key)

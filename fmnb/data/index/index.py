@@ -14,6 +14,7 @@ from ...calls.run_handle import Run
 from ...config.settings import frozen
 from ...core.errors import FmnbError, Interrupted, UsageError
 from ...core.events import Cancelled, EventStamper, Sink
+from ...core.registry import METHODS, load
 from ...core.run_ids import new_run
 from ...core.sources import Retrieved
 from ...core.typing import ModelLike, TableLike
@@ -33,6 +34,8 @@ from .vector_matrix import VectorMatrix
 
 if TYPE_CHECKING:
     import numpy as np
+    from langchain_core.retrievers import BaseRetriever
+    from llama_index.core.base.base_retriever import BaseRetriever as LlamaIndexRetriever
 
     Array = np.ndarray[Any, Any]
 
@@ -173,6 +176,34 @@ class Index:
         """
         found = self.search(question, limit)
         return Retrieved(found.passages, notes=found.notes)
+
+    def as_langchain(self, k: int = 8) -> BaseRetriever:
+        """This index as a LangChain retriever, to use in chains.
+
+        Args:
+            k: The most passages to return.
+
+        Returns:
+            A `langchain_core` retriever; each document has source, title, location and headings.
+
+        Raises:
+            MissingPackageError: langchain-core is not installed.
+        """
+        return load(METHODS["Index.as_langchain"])(self, k)
+
+    def as_llamaindex(self, k: int = 8) -> LlamaIndexRetriever:
+        """This index as a LlamaIndex retriever, to use in query engines.
+
+        Args:
+            k: The most passages to return.
+
+        Returns:
+            A `llama_index` retriever; each node has source, title, location and headings.
+
+        Raises:
+            MissingPackageError: llama-index-core is not installed.
+        """
+        return load(METHODS["Index.as_llamaindex"])(self, k)
 
     def state(self) -> str:
         """A hash of the content: paths and what is in the files, without the embedder.
