@@ -40,6 +40,7 @@ _COUNTS = {
 }
 _SHARED = re.compile(r"\s?(?:of\b|share|were|are|is|have|had|come|came|fall|fell|belong)")
 _OWN_NOUN = re.compile(r"\s([A-Za-z]+)")
+_HEADER = re.compile(r"\s*(?:number of\s)?([A-Za-z]+) for [^:]{1,60}:\s", re.I)
 _TIMES = re.compile(r"\bas\b|\bthan\b|\bthe\b|\bthat\b|\bits\b")
 
 
@@ -85,8 +86,8 @@ def _number(ask: Ask) -> Iterator[Reading]:
         yield from ranged
         return
     operations = ask.linked.operations
-    counted = _OWN_NOUN.match(ask.after)
-    if not ask.comparative and not (counted and stem(counted.group(1).lower()) == stem(ask.table.name.lower())):
+    counted = _counts_rows(ask)
+    if not ask.comparative and not counted:
         rate = RATE.match(ask.text, max(ask.figure.end, ask.figure.whole_end))
         yield from (r for r in read_aggregates(ask) if not (rate and r.operation == "sum"))
     yield from read_counts(ask)
@@ -99,8 +100,14 @@ def _number(ask: Ask) -> Iterator[Reading]:
         yield from read_pairs(ask, "ratio")
     yield from read_top(ask)
     yield from read_per_group(ask)
-    if not ask.comparative:
+    if not ask.comparative and not counted:
         yield from read_wide(ask)
+
+
+def _counts_rows(ask: Ask) -> bool:
+    """Whether the figure is said to count the table's rows: 254 cars, or "cars" as the header above it."""
+    nouns = [m.group(1) for m in (_OWN_NOUN.match(ask.after), _HEADER.match(ask.text)) if m]
+    return any(stem(noun.lower()) == stem(ask.table.name.lower()) for noun in nouns)
 
 
 def _percent(ask: Ask) -> Iterator[Reading]:

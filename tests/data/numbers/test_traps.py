@@ -115,3 +115,9 @@ def test_amber_needs_a_close_reading():
 def test_what_holds_for_all_is_not_read_as_one_groups():
     assert states("Oslo had 1,210 visitors in 2021 and the average sales are 438.03.")["438.03"] == "recomputed"
     assert states("The mean rating in Rome, 4.17, is high.").get("4.17") != "differs"  # that of all shops
+
+
+def test_a_count_of_the_tables_own_rows_is_no_measure():
+    report = TRACER.check("| origin | cars | average mpg |\n|---|---|---|\n| Europe | 26.55 | 26.55 |")
+    assert [f.traced for f in report.figures] == [False, True]
+    assert not figures_of("Europe has 26.55 cars.", TRACER)["26.55"].traced
