@@ -12,7 +12,7 @@ from .condition import Condition
 from .vocabulary import COMMON
 from .words import phrase
 
-MOST_VALUES = 60_000  # distinct texts of a table that sentences can name
+MOST_VALUES = 60_000  # distinct texts of a column that sentences can name
 _MOST_MASKS = 2_000
 
 
@@ -23,6 +23,7 @@ class Table:
         self.name = name
         self.columns: dict[str, Column] = {c.name: c for c in columns_of(table, units or {}, aliases or {})}
         self.rows = len(next(iter(self.columns.values())).codes) if self.columns else 0
+        self.shortened = [c.name for c in self.columns.values() if c.kind == "text" and len(c.labels) > MOST_VALUES]
         self.phrases = _phrases(self.columns.values())
         self.longest = min(10, max((p.count(" ") + 1 for p in self.phrases), default=1))
         self.first_words = {p.split()[0] for p in self.phrases}

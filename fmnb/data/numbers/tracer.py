@@ -20,7 +20,7 @@ from .reading import Reading
 from .readings import readings
 from .report import Figure, NumberReport
 from .sentences import Sentence, sentences
-from .table import Table
+from .table import MOST_VALUES, Table
 from .verdict import choose, in_passage, not_traced, record, traced, unit_note
 from .written import Written
 
@@ -61,6 +61,8 @@ class Tracer:
             text = text[:MOST_TEXT]
         if not is_english(text):
             return NumberReport((), (*notes, "not searched: only English is read"))
+        for table in self.tables:
+            notes += [f"not searched: values of {name} after the first {MOST_VALUES:,}" for name in table.shortened]
         if self.passages and not self.passages.complete:
             notes.append("not searched: passages beyond their first 400,000 characters")
         found: list[Figure] = []

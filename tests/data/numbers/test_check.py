@@ -99,3 +99,9 @@ def test_no_text_breaks_the_tracer(text):
 )
 def test_hostile_repetitions_end(piece):
     TRACER.check((piece * MOST_TEXT)[:MOST_TEXT])
+
+
+def test_values_beyond_the_first_60000_of_a_column_are_named_in_a_note(monkeypatch):
+    monkeypatch.setattr("fmnb.data.numbers.table.MOST_VALUES", 2)
+    report = fm.check_numbers("Milan had 1,100 visitors in 2021.", {"shops": SHOPS})
+    assert "values of shop" in report.notes[0] and not report.figures[0].traced
