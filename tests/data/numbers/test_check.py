@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -105,3 +107,12 @@ def test_values_beyond_the_first_60000_of_a_column_are_named_in_a_note(monkeypat
     monkeypatch.setattr("fmnb.data.numbers.table.MOST_VALUES", 2)
     report = fm.check_numbers("Milan had 1,100 visitors in 2021.", {"shops": SHOPS})
     assert "values of shop" in report.notes[0] and not report.figures[0].traced
+
+
+def test_pandas_is_imported_only_for_the_frame():
+    code = (
+        "import sys, fmnb as fm; r = fm.check_numbers('Oslo has 3.', {'t': [{'city': 'Oslo', 'shops': 3}]}); "
+        "before = 'pandas' in sys.modules; r.df; print(before, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
