@@ -4,7 +4,6 @@
 - `open_indexes`: indexes that stay open between cells
 - `locate`: where an index's file is, and which there are
 - `chunks`: a document's blocks to chunks along headings and sentences
-- `frame_document`: a frame's text column as a document
 - `embedder`: which model makes the vectors
 - `update`: what was added, changed and removed since, and the run that stores it
 - `update_report`: the counts and reasons of an update

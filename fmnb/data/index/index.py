@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,14 @@ from ...core.registry import METHODS, load
 from ...core.run_ids import new_run
 from ...core.sources import Retrieved
 from ...core.typing import ModelLike, TableLike
+from ...documents.document import Document
+from ...documents.frame import read_frame
+from ...documents.limits import LIMITS
 from ...store.index_file import FileRow, IndexFile
 from ...views.progress import ProgressView
 from .chunks import VERSION
 from .embedder import INSTALL, NONE, IndexEmbedder, default_embedder, named_embedder
 from .filters import FilterValue, condition
-from .frame_document import frame_document
 from .locate import FOLDER, index_path, make_folder
 from .passages import passages
 from .search import rank
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_retriever import BaseRetriever as LlamaIndexRetriever
 
     Array = np.ndarray[Any, Any]
+
+
+_ROWS = 1_000_000  # of a frame
 
 
 class Index:
@@ -103,7 +109,7 @@ class Index:
         paths = [s for s in sources if isinstance(s, (str, Path))]
         frames = [s for s in sources if not isinstance(s, (str, Path))]
         additions = [
-            Addition(f"frame:{name or 'rows'}{f'-{i}' if i else ''}", frame_document(f, column, name or "rows"))
+            Addition(f"frame:{name or 'rows'}{f'-{i}' if i else ''}", _frame_document(f, column, name or "rows"))
             for i, f in enumerate(frames)
         ]
         if paths:
@@ -325,6 +331,12 @@ class Index:
         assert embedder is not None
         vector = embed(question, embedder, quant=embedder.quant, cache=False, sinks=())
         return vector, ()
+
+
+def _frame_document(frame: object, column: str | None, name: str) -> Document:
+    if column is None:
+        raise UsageError("A frame needs the name of its text column", detail=type(frame).__name__, hint='For example column="text".')
+    return read_frame(frame, column, name, limits=replace(LIMITS, rows=_ROWS))
 
 
 def _check_exist(paths: Sequence[str | Path]) -> None:

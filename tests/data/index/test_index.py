@@ -126,7 +126,7 @@ def test_rows_of_a_frame_are_found_and_filtered_by_its_columns(kb):
     frame = pd.DataFrame({"text": ["The screen broke.", "The screen is bright."], "product": ["A", "B"], "stars": [1, 5]})
     report = kb.add(frame, column="text", name="reviews")
     assert report.added == ("frame:reviews",)
-    assert [p.location for p in kb.search("screen", product="B")] == ["row 1"]
+    assert [p.location for p in kb.search("screen", product="B")] == ["row 2"]
     assert kb.search("screen", stars=[1, 2])[0].details["columns"] == {"product": "A", "stars": 1}
     assert not kb.search("screen", stars=3).passages
     frame.loc[0, "text"] = "The keyboard broke."
