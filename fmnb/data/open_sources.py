@@ -9,6 +9,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.sources import Source
 from ..prompts.dataframes import table_of
+from .history import NAME, History
 from .index.locate import index_names
 from .index.open_indexes import open_index
 from .other_retrievers import retriever_source
@@ -78,6 +79,8 @@ def _named(name: str, values: Mapping[str, Any]) -> Source:
         return open_index(name)
     if name in values:
         return _object(value, name)
+    if name == NAME:
+        return History()
     known = [*index_names(), *(n for n, v in values.items() if isinstance(v, Source))]
     near = difflib.get_close_matches(name, known, 1)
     raise UsageError(

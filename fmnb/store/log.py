@@ -121,6 +121,17 @@ def search(
     return out
 
 
+def relevant(query: str, notebook: str, limit: int) -> list[dict[str, Any]]:
+    """Answers of a notebook by BM25 for an FTS5 query, best first: run, started, prompt and text."""
+    rows = log_database().rows(
+        "SELECT r.run, r.started, r.prompt, r.text FROM words JOIN runs r ON r.rowid = words.rowid"
+        " WHERE words MATCH ? AND r.notebook = ? AND r.text != '' AND r.finish NOT IN ('error', 'cancelled')"
+        " ORDER BY bm25(words), r.started DESC LIMIT ?",
+        (query, notebook, limit),
+    )
+    return [dict(r) for r in rows]
+
+
 def fts_condition(query: str) -> tuple[str, list[Any]]:
     """An SQL condition on `runs` with its values, for a full-text search.
 

@@ -170,7 +170,7 @@ def test_names_of_sources_are_completed(kb):
     kb.ns["mine"] = fm.Index("other", embedder="none")
     found = dict(complete_cell_line("model --with ", kb.shell).items)
     assert found["kb"] == "index" and found["mine"] == "source"
-    assert dict(complete_verb_line("search ", kb.shell).items) == {"kb": "index"}
+    assert "history" in found and dict(complete_verb_line("search ", kb.shell).items) == {"kb": "index"}
     assert "docs/" in dict(complete_verb_line("index ", kb.shell).items)
 
 
@@ -261,3 +261,21 @@ def test_a_tape_from_somebody_else_with_other_passages_is_read_defensively(kb):
     kb("%fm tape t.jsonl")
     kb("%%fm model --with kb -o answer\nnotice of contractors")
     assert kb.ns["answer"].sources
+
+
+def test_earlier_answers_of_the_notebook_are_a_source(cells, monkeypatch):
+    from fmnb.calls.session import session
+
+    seen = []
+    cells.ns["model"] = lambda prompt: seen.append(prompt) or "The zebra crossing is closed."
+    assert "earlier answers of a notebook" in cells.fails("%%fm model --with history\nzebra").message
+    monkeypatch.setattr(session, "notebook", "a.ipynb")
+    cells("%%fm model\nWhat about the zebra crossing?")
+    monkeypatch.setattr(session, "notebook", "b.ipynb")
+    cells("%%fm model\nAnother zebra, in another notebook?")
+    monkeypatch.setattr(session, "notebook", "a.ipynb")
+    cells("%%fm model --with history -o answer\nIs the zebra crossing open?")
+    (passage,) = cells.ns["answer"].sources.values()
+    assert passage.text == "Question: What about the zebra crossing?\nAnswer: The zebra crossing is closed."
+    cells("%%fm model --with history -o again\nIs the zebra crossing open?")
+    assert all("<sources" not in p.text for p in cells.ns["again"].sources.values()) and len(cells.ns["again"].sources) == 2

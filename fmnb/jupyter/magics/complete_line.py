@@ -204,7 +204,7 @@ def _sources(typed: str, words: Sequence[str], shell: Any) -> Items:
     from ...data.index.locate import index_names
 
     own = [(name, "source") for name, value in own_names(shell).items() if isinstance(value, Source) and not isinstance(value, type)]
-    return own + [(name, "index") for name in index_names()]
+    return own + [(name, "index") for name in index_names()] + [("history", "earlier answers")]
 
 
 def _varied(typed: str, words: Sequence[str], shell: Any) -> Items:
