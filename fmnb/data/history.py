@@ -35,7 +35,7 @@ class History:
 
 
 def _passage(row: dict[str, Any]) -> Passage:
-    """An answer with the beginning of its prompt; the model is not named, as the answer may be one of a blind comparison."""
+    """An answer with the beginning of its prompt, without its model: a blind comparison hides that."""
     prompt = " ".join(_SOURCES.sub("", row["prompt"] or "").split())
     prompt = prompt if len(prompt) <= _PROMPT else prompt[: _PROMPT - 1] + "…"
     when = datetime.datetime.fromtimestamp(row["started"])
