@@ -9,4 +9,6 @@
 - `connection_errors`: connections that failed, timed out or broke
 - `rejected_option`: which option of a request was rejected
 - `rate_headers`: limits that a service reports in headers (`x-ratelimit-*`)
+- `safe_get`: a GET that reaches public hosts alone, with limits
+- `addresses`: which IP addresses are public
 """
