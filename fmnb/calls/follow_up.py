@@ -69,7 +69,7 @@ def continue_answer(last: PreparedCall | None) -> PreparedCall:
             hint="`%fm retry -t 0.7`, or a larger model: `%fm retry MODEL`.",
         )
     messages: tuple[Message, ...] = (*last.call.request.messages, Message("assistant", (with_label(Text(response.text), response.label),)))
-    sources = {n: v for n, v in last.call.meta.items() if n in ("sources", "tables")}  # the passages are in the messages
+    sources = {n: v for n, v in last.call.meta.items() if n in ("sources", "tables", "no_source")}  # the passages are in the messages
     if continues_decoding(last):
         asked = prepare(
             Rendered((Text("-"),), ()), last.call.target, replace(last.options, attach=(), sources=(), system=None, cache=False)

@@ -31,6 +31,7 @@ _MARGIN = 0.05  # of the context window, since tokens are estimated
 _REPLY = 1_024  # tokens for the answer where --max-tokens is not given
 _UNKNOWN_WINDOW = 16_000  # tokens, for a model that does not state its window
 _FENCE = re.compile(r"<sources ([0-9a-f]{8})>\n(.*?)</sources \1>", re.DOTALL)
+_FORGED = re.compile(r"^(\s*)\[(?=\d{1,3}\])", re.MULTILINE)
 _NUMBER = re.compile(r"^\[(\d{1,3})\] ", re.MULTILINE)
 
 _INSTRUCTIONS = (
@@ -52,7 +53,8 @@ class Grounding:
     @property
     def meta(self) -> dict[str, Any]:
         """What the run stores of it: the passages, and the tables that they were read from."""
-        return {n: v for n, v in (("sources", list(self.passages)), ("tables", self.tables)) if v}
+        found = {n: v for n, v in (("sources", list(self.passages)), ("tables", self.tables)) if v}
+        return found if self.passages else {"no_source": True}
 
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
@@ -183,7 +185,8 @@ def _entry(passage: Passage, number: int) -> str:
     """A passage under a line with its number and origin, all of which may come from a document."""
     origin = ", ".join(" ".join(p.split()) for p in (passage.title, passage.location, " > ".join(passage.headings)) if p)
     age = " (STALE)" if passage.stale else ""
-    return f"[{number}] {origin or passage.source}{age}\n{passage.text.strip()}\n"
+    text = _FORGED.sub(r"\1\\[", passage.text.strip())  # a line of a document does not look like the head of a passage
+    return f"[{number}] {origin or passage.source}{age}\n{text}\n"
 
 
 def _fence(entries: Sequence[str]) -> str:

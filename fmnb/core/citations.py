@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from .markdown_code import code_parts
 from .sources import Passage
 
-_MARK = re.compile(r"\[(\d{1,3}(?:\s*(?:[,;]|-|–|and)\s*\[?\d{1,3})*)\](?!\()")  # [1], [1, 2], [1-3]; no link
+# [1], [1, 2], [1-3], [source 1], 【1】, [1†lines 3-4]; no link
+_MARK = re.compile(
+    r"[\[【](?:(?:sources?|passages?|no\.|#)\s*)?(\d{1,3}(?:\s*(?:[,;]|-|–|and)\s*\[?\d{1,3})*)(?:†[^\]】\n]{0,40})?[\]】](?!\()", re.I
+)
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _QUOTE = re.compile(r"“([^“”]{8,600})”|\"([^\"\n]{8,600})\"|«([^«»]{8,600})»|„([^„“”]{8,600})[“”]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*•\d])")
 _WORDS = 3  # a quotation of fewer words is a term
@@ -40,7 +44,7 @@ def check_citations(text: str, passages: Mapping[int, Passage]) -> tuple[Citatio
     [((1,), ''), ((7,), 'there is no passage 7')]
     """
     first = min(passages, default=1)
-    code = code_parts(text)
+    code = [*code_parts(text), *(m.span() for m in _CODE.finditer(text))]  # also where a fence is ambiguous
     found: list[Citation] = []
     for start, end in _sentences(text):
         marks = [
@@ -50,7 +54,7 @@ def check_citations(text: str, passages: Mapping[int, Passage]) -> tuple[Citatio
         missing = next((q for q in _quotes(text[start:end]) if cited and not _occurs(q, cited, passages)), "")
         for m in marks:
             numbers = _numbers(m[1])
-            unknown = next((n for n in numbers if n >= first and n not in passages), None)
+            unknown = next((n for n in numbers if (n >= first or n == 0) and n not in passages), None)
             known = any(n in passages for n in numbers)
             problem = f"there is no passage {unknown}" if unknown is not None else ""
             if not problem and missing and known:

@@ -339,7 +339,7 @@ class ResponseBuilder:
             finish, error, source = "error", end.error, end.source
         elif isinstance(end, Cancelled):
             finish, source = "cancelled", end.source
-        for name in ("sources", "tables"):
+        for name in ("sources", "tables", "no_source"):
             if start is not None and start.meta.get(name):
                 extra.setdefault(name, start.meta[name])
         began = start.at if start else None

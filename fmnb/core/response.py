@@ -94,7 +94,7 @@ class Response:
         >>> Response("So it is [1].").citations
         ()
         """
-        found = self.sources
+        found = self.sources if self.request is None or self.request.format in ("markdown", "text") else {}
         return check_citations(self.text, found) if found else ()
 
     @property

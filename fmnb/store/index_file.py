@@ -27,14 +27,13 @@ MIGRATIONS = [
     CREATE TABLE files (
       id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, root TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL,
       size INTEGER NOT NULL, mtime REAL NOT NULL, sha256 TEXT NOT NULL, pages INTEGER, chunks INTEGER NOT NULL,
-      vectors INTEGER NOT NULL, notes TEXT NOT NULL, indexed REAL NOT NULL
+      vectors INTEGER NOT NULL, notes TEXT NOT NULL, columns TEXT NOT NULL, indexed REAL NOT NULL
     );
     CREATE TABLE chunks (
       id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL,
       page INTEGER, last_page INTEGER, line INTEGER, last_line INTEGER, place TEXT NOT NULL, columns TEXT, vector BLOB
     );
     CREATE INDEX chunks_file ON chunks(file, n);
-    CREATE TABLE columns (name TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE VIRTUAL TABLE words USING fts5(text, headings, content='', tokenize='porter unicode61 remove_diacritics 2');
     """,
 ]
@@ -131,13 +130,14 @@ class IndexFile:
             if stored:
                 _delete_file(db, stored["id"])
             key = db.execute(
-                "INSERT INTO files (path, root, title, media_type, size, mtime, sha256, pages, chunks, vectors, notes, indexed)"
-                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO files (path, root, title, media_type, size, mtime, sha256, pages, chunks, vectors, notes, columns, indexed)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     *(getattr(file, n) for n in ("path", "root", "title", "media_type", "size", "mtime", "sha256", "pages")),
                     len(chunks),
                     0 if vectors is None else len(chunks),
                     json.dumps(file.notes),
+                    json.dumps(sorted({name for c in chunks for name in c.columns})),
                     file.indexed,
                 ),
             ).lastrowid
@@ -158,8 +158,6 @@ class IndexFile:
                     ),
                 ).lastrowid
                 db.execute("INSERT INTO words(rowid, text, headings) VALUES (?,?,?)", (row, *_words(c.text, "\n".join(c.headings))))
-            names = {name for c in chunks for name in c.columns}
-            db.executemany("INSERT OR IGNORE INTO columns VALUES (?)", [(n,) for n in sorted(names)])
         return True
 
     def touch(self, path: str, mtime: float, size: int) -> None:
@@ -259,7 +257,7 @@ class IndexFile:
 
     def columns(self) -> list[str]:
         """Names of the columns that filters can use."""
-        return [r["name"] for r in self.db.rows("SELECT name FROM columns ORDER BY name")]
+        return sorted({name for r in self.db.rows("SELECT DISTINCT columns FROM files") for name in json.loads(r["columns"])})
 
     def count(self) -> tuple[int, int]:
         """Number of chunks, and of those with a vector."""

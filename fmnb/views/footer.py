@@ -22,7 +22,7 @@ _TRUNCATED = {
     "loop": "truncated where it repeated itself",
     "content_filter": "truncated by the service's filter",
 }
-_WARNINGS = ("not applied", "stale", "truncated ", "cites no source")
+_WARNINGS = ("not applied", "stale", "truncated ", "cites no source", "no source found")
 
 
 def footer_items(response: Response) -> list[str]:
@@ -52,6 +52,8 @@ def footer_items(response: Response) -> list[str]:
             items.append(f"{unverified} of {len(r.citations)} citations unverified")
         if r.checks is not None and r.checks.coverage:
             items.append(r.checks.coverage)
+    if r.extra.get("no_source") is True and r.error is None:
+        items.append("no source found")
     if r.extra.get("base") is True:
         items.append("base model: completes text")
     if r.not_applied:

@@ -23,6 +23,11 @@ PASSAGES = {
         ("A link [1](http://x) and a definition\n[1]: http://x", []),
         ("`a[1]` and\n```python\nx[7]\n```\n", []),
         ("Years [2019] are no marks, [7] is one.", ["there is no passage 7"]),
+        (
+            "None [0], [Source 77], [passage 1], 【2】 and [9†].",
+            ["there is no passage 0", "there is no passage 77", "", "", "there is no passage 9"],
+        ),
+        ("`x[5]` and ```\na[7]\n```", []),
         ("All [1-4].", ["there is no passage 3"]),
         ("It says “thirty days' notice in writing” [1].", [""]),
         ('It says "thirty  days’ Notice" [1].', [""]),

@@ -28,6 +28,7 @@ from ...documents.walk import FoundFile, find_files
 from ...store.index_file import ChunkRow, FileRow, IndexFile
 from .chunks import chunks as make_chunks
 from .embedder import IndexEmbedder, embed_texts
+from .filters import BUILT_IN
 from .update_report import SkippedFile, UpdateReport
 
 if TYPE_CHECKING:
@@ -212,6 +213,8 @@ def _prepare(update: Update, source: FoundFile | Addition, path: str, root: str,
         document = read(source.path)
     pieces = make_chunks(document)
     notes = document.notes if pieces else (*document.notes, "it holds no text")
+    if taken := sorted({n for c in pieces for n in c.columns} & {*BUILT_IN, "question", "k"}):
+        notes = (*notes, f"no filter can have the name of its column {taken[0]}")
     update.notes += [f"{path}: {n}" for n in notes]
     row = FileRow(path, root, document.title, document.media_type, size, mtime, digest, document.pages, notes=notes)
     known = update.file.known_vectors(path) if before is not None and update.embedder is not None else {}

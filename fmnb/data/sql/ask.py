@@ -88,7 +88,11 @@ def ask(
             except QueryError as e:
                 if attempt == REPAIRS:
                     raise _final(e, attempt) from None
-                prepared = _prepared(_repair(engine, e), model, _after(options, prepared))
+                if prepared.call.target.known:
+                    prepared = _prepared(_repair(engine, e), model, _after(options, prepared))
+                else:  # a function reads one prompt, and no turns before it
+                    written = text_of([("\n\nThis query was written for it:\n", None), (e.sql[:4_000], UNTRUSTED), ("\n\n", None)])
+                    prepared = _prepared(_joined(_prompt(engine, profiles, question), written, _repair(engine, e)), model, options)
         finish(result, attempt)
     assert prepared.response is not None
     return Asked(result, prepared.response.model or prepared.call.target.name, parent, tuple(runs), attempt)
