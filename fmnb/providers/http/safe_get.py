@@ -129,7 +129,10 @@ async def safe_get(
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of an address with an ASCII host, path and query. Raises UsageError for what is no http address."""
+    """The parts of an address with an ASCII host, path and query.
+
+    Raises UsageError for what is no http address.
+    """
     try:
         if not isinstance(url, str) or "\\" in url or any(ord(c) <= 32 or ord(c) == 127 for c in url):
             raise ValueError
@@ -225,7 +228,10 @@ def _check(at: SplitResult, host: str, port: int, addresses: Sequence[str], allo
 
 
 class _Pinned:
-    """The network of httpcore, with connections to the checked IP addresses alone; TLS still checks the host's name."""
+    """The network of httpcore, with connections to the checked IP addresses alone.
+
+    TLS still checks the host's name.
+    """
 
     def __init__(self, addresses: Sequence[str]):
         self._addresses = addresses
@@ -311,7 +317,10 @@ def _status_error(at: SplitResult, status: int, headers: Mapping[str, str]) -> F
 
 
 def _failed(at: SplitResult, error: BaseException) -> FmnbError:
-    """The error of a connection that failed. Messages of libraries are left out: they may hold the address."""
+    """The error of a connection that failed.
+
+    Messages of libraries are left out: they may hold the address.
+    """
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
         chain.append(cause)
