@@ -145,7 +145,7 @@ def test_options_are_named_where_a_notebook_completes_them(name):
 
 
 def test_options_of_a_call_have_the_keys_and_types_of_the_table():
-    own = {"history", "sample", "parent"}
+    own = {"history", "sample", "parent", "dry_run"}
     assert set(Options.__dataclass_fields__) == set(CallOptions.__annotations__) | own
     texts = ast.parse(inspect.getsource(inspect.getmodule(CallOptions))).body
     table = next(n for n in texts if isinstance(n, ast.ClassDef) and n.name == "CallOptions")

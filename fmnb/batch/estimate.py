@@ -265,7 +265,7 @@ def _sample_calls(rows: RowCalls, sampled: Sequence[_SampledRow]) -> tuple[list[
     unrenderable, error = 0.0, None
     for row in sampled:
         try:
-            rendered.append((row.weight, rows.calls(row.values, row.number)))
+            rendered.append((row.weight, rows.calls(row.values, row.number, dry_run=True)))
         except PromptError as e:
             unrenderable += row.weight * row.duplicates
             error = error or e

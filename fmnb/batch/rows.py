@@ -70,8 +70,10 @@ class RowCalls:
         """The requested models."""
         return tuple(b.call.target.requested_model for b in self.bases)
 
-    def calls(self, values: Row, number: int, parent: str = "") -> list[tuple[str, Call]]:
+    def calls(self, values: Row, number: int, parent: str = "", *, dry_run: bool = False) -> list[tuple[str, Call]]:
         """The calls of one row, each with its cache key, ordered by model and sample.
+
+        In a dry run no source asks a model.
 
         Raises PromptError if the template cannot be rendered for this row.
         """
@@ -80,7 +82,7 @@ class RowCalls:
         for base, suffix in zip(self.bases, self.key_suffixes, strict=True):
             base_request = base.call.request
             lead = self._attachments(scope, base.call.target.local) if self.options.attach else base_request.messages[-1].parts[:-1]
-            grounding = self._ground(parts, base) if self.sources else None
+            grounding = self._ground(parts, base, dry_run) if self.sources else None
             passages = (grounding.part,) if grounding else ()
             messages = (*before, *base_request.messages[:-1], replace_surrogates(Message("user", (*passages, *lead, *parts))))
             cell = base.call.cell if base.call.tape is None else f"{base.call.cell}:{_row_key(scope, self.columns)}"
@@ -97,10 +99,10 @@ class RowCalls:
                 calls.append((key + suffix, call))
         return calls
 
-    def _ground(self, parts: Sequence[Part], base: PreparedCall) -> Grounding:
+    def _ground(self, parts: Sequence[Part], base: PreparedCall, dry_run: bool) -> Grounding:
         """The passages for a row; a source that cannot be searched is an error of that row."""
         try:
-            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens, base.call.tape)
+            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens, base.call.tape, dry_run)
         except UsageError as e:
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 

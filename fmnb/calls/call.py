@@ -54,7 +54,8 @@ class Call:
 class Options:
     """Options of a call with their defaults: those of `CallOptions`, and those that fmnb sets itself.
 
-    fmnb sets `history` (the turns before), `sample` (which of several) and `parent` (the run above).
+    fmnb sets `history` (the turns before), `sample` (which of several), `parent` (the run above) and
+    `dry_run` (no source may ask a model).
     """
 
     system: str | None = None
@@ -77,6 +78,7 @@ class Options:
     dtype: Dtype = ""
     sample: int = 0
     parent: str = ""
+    dry_run: bool = False
 
 
 @dataclass

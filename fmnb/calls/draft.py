@@ -32,6 +32,7 @@ def draft(prompt: str, model: Any, options: Options) -> tuple[PreparedCall, tupl
     >>> asked.call.request.messages[-1].text, waiting
     ('{{ city }} {{ ask() }}', ('ask()',))
     """
+    options = replace(options, dry_run=True)
     texts = [t for t in (prompt, options.system or "") if options.values is not None]
     waiting = tuple(dict.fromkeys(w for text in texts for w in calls(text, options.values or {})))
     if not waiting:

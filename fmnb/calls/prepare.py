@@ -184,7 +184,7 @@ def find_passages(options: Options, prompt: Sequence[Part], history: Sequence[Me
         return None
     from .sources import ground, open_sources  # imported with the first source
 
-    return ground(open_sources(options.sources, options.values), prompt, history, target, options.max_tokens, session.tape)
+    return ground(open_sources(options.sources, options.values), prompt, history, target, options.max_tokens, session.tape, options.dry_run)
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:

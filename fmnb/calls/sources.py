@@ -70,6 +70,7 @@ def ground(
     target: Target,
     max_tokens: int | None,
     tape: Tape | None = None,
+    dry_run: bool = False,
 ) -> Grounding:
     """Find the passages for a prompt and write those that fit before it.
 
@@ -80,6 +81,7 @@ def ground(
         target: The model of the answer: its context window is the budget.
         max_tokens: The tokens that the answer may have.
         tape: Where found passages are recorded, and taken from while their source is unchanged.
+        dry_run: Whether a source that would ask a model shows what it would send instead.
 
     Raises:
         FmnbError: A source cannot be searched.
@@ -89,7 +91,8 @@ def ground(
     tables: dict[str, Any] = {}
     notes: list[str] = []
     for source in sources:
-        retrieved = _retrieve(source, question, target, tape)
+        preview = getattr(source, "preview", None) if dry_run else None
+        retrieved = preview(question) if preview is not None else _retrieve(source, question, target, tape)
         found += retrieved.passages
         notes += retrieved.notes
         tables |= {name if name not in tables else f"{source.name}.{name}": _stored(frame) for name, frame in retrieved.frames.items()}

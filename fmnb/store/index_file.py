@@ -107,6 +107,11 @@ class IndexFile:
         with self.db.write() as db:
             db.executemany("INSERT OR REPLACE INTO about VALUES (?,?)", list(values.items()))
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Remove what is known of the index under these keys."""
+        with self.db.write() as db:
+            db.executemany("DELETE FROM about WHERE key=?", [(k,) for k in keys])
+
     def files(self) -> dict[str, FileRow]:
         """All files by path."""
         return {r["path"]: _file(r) for r in self.db.rows("SELECT * FROM files ORDER BY path")}

@@ -135,6 +135,10 @@ class Index:
         )
         try:
             run.drive()
+        except FmnbError:
+            if not file.files():  # nothing is stored, so another embedder may be chosen
+                file.forget(["embedder", "chunks"])
+            raise
         except KeyboardInterrupt:
             done = len(update.added) + len(update.changed)
             raise Interrupted(None, stamp.run, kept=f"{done} files are indexed; the same line goes on with the rest") from None

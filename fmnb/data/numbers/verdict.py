@@ -18,6 +18,7 @@ from .written import Written
 NAMED_TIER = 1  # readings up to this tier match by themselves
 _WIDE_CHANCE = 0.01
 _LEAST_WIDE = 10.0
+_COUNTED = re.compile(r"\s*(?:rows?|records?|sources?|passages?|lines?|columns?|files?|documents?|results?)\b", re.I)
 _SIGNIFICANT = re.compile(r"[1-9](?:[\d,.\s]*\d)?")
 
 
@@ -84,6 +85,8 @@ def not_traced(figure: Written, offset: int, ask: Ask | None, readings: list[Rea
 def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None:
     """The one full reading, if the figure is near it in the way that errors are."""
     full = [r for r in readings if r.tier == 0]
+    if _COUNTED.match(ask.linked.text, figure.end):
+        full = [r for r in full if r.operation == "count"]
     if any(_without_a_condition(figure, ask, r) for r in full):
         return None  # the condition may belong to another figure of the sentence
     if not full or figure.hedged or figure.bound or figure.in_words or ask.guessed and any(r.column for r in full):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.inert_text import inert
 from ...core.records import Rows
-from ...core.types import Label
+from ...core.types import Label, Usage
 from ...prompts.describe import literal, short
 from ...views.colors import MUTED
 from ...views.html import code
@@ -37,6 +37,7 @@ class SqlAnswer:
         model: The model that wrote the query.
         tables: The tables that the query reads.
         notes: Notes for the reader.
+        usage: Tokens and cost of the calls of the model.
     """
 
     question: str
@@ -54,6 +55,7 @@ class SqlAnswer:
     label: Label | None = field(default=None, repr=False)
     kind: str = field(default="pandas", repr=False)
     source: str = field(default="", repr=False)
+    usage: Usage = field(default=Usage(), repr=False)
 
     @property
     def cell(self) -> str:

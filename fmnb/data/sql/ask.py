@@ -21,7 +21,7 @@ from ...core.errors import FmnbError, Interrupted, QueryError, SchemaMismatchErr
 from ...core.events import Cancelled, EventStamper, Failed, Finished, Sink, Started, TextDelta, emit
 from ...core.labels import UNTRUSTED, segments, text_of
 from ...core.run_ids import new_run
-from ...core.types import Message, Text
+from ...core.types import Message, Text, Usage
 from ...prompts.rendered import Rendered
 from . import card as cards
 from .engine import Engine, Result
@@ -56,6 +56,7 @@ class Asked:
     run: str
     runs: tuple[str, ...]
     repairs: int
+    usage: Usage
 
 
 def ask(
@@ -78,10 +79,12 @@ def ask(
     options = replace(options, parent=parent, temperature=temperature, values=None)
     prepared = _prepared(_prompt(engine, profiles, question), model, options)
     runs: list[str] = []
+    usage = Usage()
     with _recorded(parent, prepared, question, engine, sinks) as finish:
         for attempt in range(REPAIRS + 1):
             runs.append(prepared.call.run)
             query = _query(prepared, sinks)
+            usage = usage + prepared.response.usage if prepared.response is not None else usage
             try:
                 result = engine.run(query, limits)
                 break
@@ -95,7 +98,7 @@ def ask(
                     prepared = _prepared(_joined(_prompt(engine, profiles, question), written, _repair(engine, e)), model, options)
         finish(result, attempt)
     assert prepared.response is not None
-    return Asked(result, prepared.response.model or prepared.call.target.name, parent, tuple(runs), attempt)
+    return Asked(result, prepared.response.model or prepared.call.target.name, parent, tuple(runs), attempt, usage)
 
 
 def _prompt(engine: Engine, profiles: Sequence[cards.TableProfile], question: str) -> Text:

@@ -15,7 +15,7 @@ from ...core.errors import QueryError, UsageError
 from ...core.events import Sink
 from ...core.labels import column_label, join, label_frame
 from ...core.sources import Passage, Retrieved
-from ...core.types import Label
+from ...core.types import Label, Usage
 from ...core.typing import DataFrame, ModelLike, TableLike
 from . import ask as asking
 from . import card as cards
@@ -194,6 +194,27 @@ class Tables:
             label=label,
             kind=result.kind,
             source=self._source,
+            usage=asked.usage,
+        )
+
+    def preview(self, question: str) -> Retrieved:
+        """What `retrieve` would send to the model, in place of the rows; nothing is sent.
+
+        Args:
+            question: What to find out.
+
+        Returns:
+            A passage with the card of the tables.
+
+        >>> Tables(sales=[{"qty": 3}]).preview("How many?").passages[0].text.splitlines()[0]
+        '(Here the rows of a query will stand. A call before this one lets the model write it from this card:)'
+        """
+        text = (
+            f"(Here the rows of a query will stand. A call before this one lets the model write it from this card:)\n{self.card(question)}"
+        )
+        return Retrieved(
+            (Passage(text, self.name, title=f"{self.name}, by SQL"),),
+            notes=(f"{self.name}: a query costs one call more, or two", *self.notes),
         )
 
     def retrieve(self, question: str, *, limit: int = 8, model: ModelLike | None = None) -> Retrieved:
@@ -227,7 +248,9 @@ class Tables:
             details=details,
             label=join([Passage("", "").label, answer.label]) or Passage("", "").label,
         )
-        return Retrieved((passage,)[:limit], {"result": answer.df}, answer.notes)
+        calls = f"{len(answer.runs)} call{'s' * (len(answer.runs) != 1)} of {answer.model}"
+        written = f"{self.name}: the query took {calls}{_spent(answer.usage)}"
+        return Retrieved((passage,)[:limit], {"result": answer.df}, (written, *answer.notes))
 
     def _profile(self) -> tuple[cards.TableProfile, ...]:
         """What the card says, read once."""
@@ -309,6 +332,14 @@ def _code(tables: Mapping[str, Any]) -> str:
     keywords = ", ".join(f"{n}={v}" for n, v in named if n.isidentifier())
     others = ", ".join(f"{n!r}: {v}" for n, v in named if not n.isidentifier())
     return f"fm.Tables({', '.join(p for p in (f'{{{others}}}' if others else '', keywords) if p)})"
+
+
+def _spent(usage: Usage) -> str:
+    """Tokens and cost of the calls that wrote a query, as far as they are known."""
+    parts = [f"{n:,} tokens {way}" for n, way in ((usage.input_tokens, "in"), (usage.output_tokens, "out")) if n is not None]
+    if usage.cost is not None:
+        parts.append(f"${usage.cost:.4f}" if usage.cost else "free")
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _limits(rows: int, seconds: float) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ...calls.call import Options, PreparedCall
@@ -29,7 +30,7 @@ def run(line: str | Line, text: str | Prompt, shell: Any = None) -> Any:
     prompt = text.replace("\r\n", "\n").strip("\n") if isinstance(text, str) else text  # some editors on Windows send both
     if name := line.get("save"):
         prompt = Prompt(str(prompt), name=name, system=line.get("system") or "").save()
-    options = options_of(line, shell)
+    options = replace(options_of(line, shell), dry_run=bool(line.get("dry_run")))
     if line.get("over"):
         from . import batch
 

@@ -233,3 +233,25 @@ def test_a_long_prompt_is_searched_by_its_rarest_words(kb, handbook):
     assert kb.search(f"coffee {long}")[0].path == "docs/notes.txt"
     assert kb.search("x" * 1_000_000).passages == ()
     assert kb.search('"' * 5_000 + " NEAR AND OR NOT coffee* -machine {text}: ^")
+
+
+def test_a_column_that_is_gone_is_no_filter_and_a_taken_name_is_said(kb):
+    frame = pd.DataFrame({"text": ["The screen broke."], "team": ["A"], "path": ["x"]})
+    report = kb.add(frame, column="text", name="t")
+    assert any("no filter can have the name of its column path" in n for n in report.notes)
+    assert kb.search("screen", team="A")
+    kb.add(frame.rename(columns={"team": "staff"}), column="text", name="t")
+    with pytest.raises(UsageError, match="No such filter"):
+        kb.search("screen", team="A")
+
+
+def test_a_missing_text_is_left_out(kb):
+    kb.add(pd.DataFrame({"text": ["The screen broke.", None, "", float("nan")]}), column="text", name="t")
+    assert kb.files[0].chunks == 1
+
+
+def test_an_index_that_could_not_be_made_is_bound_to_no_embedder(folder, handbook):
+    with fm.Index("kb", embedder="openai:text-embedding-3-small") as kb, pytest.raises(fm.FmnbError):
+        kb.add("docs", sinks=[])
+    with fm.Index("kb", embedder="none") as kb:
+        assert kb.add("docs").added
