@@ -44,6 +44,7 @@ PUBLIC = {
     "schema": "fmnb.prompts.describe:schema",
     "Tables": "fmnb.data.sql.tables:Tables",
     "sql": "fmnb.data.sql.tables:sql",
+    "source": "fmnb.data.sources.source:source",
     "Playground": "fmnb.jupyter.widgets.playground:Playground",
     "History": "fmnb.jupyter.widgets.history:History",
     "Interact": "fmnb.jupyter.widgets.interact:Interact",

@@ -5,5 +5,6 @@
 - `other_retrievers`: retrievers of LangChain and LlamaIndex as sources
 - `index`: indexes over documents, searched by words and by meaning
 - `numbers`: figures of an answer, traced to tables and passages
+- `sources`: live facts, fetched when they are needed
 - `sql`: tables and databases, asked with SQL
 """
