@@ -102,7 +102,16 @@ class RowCalls:
     def _ground(self, parts: Sequence[Part], base: PreparedCall, dry_run: bool) -> Grounding:
         """The passages for a row; a source that cannot be searched is an error of that row."""
         try:
-            return ground(self.sources, parts, (), base.call.target, self.options.max_tokens, base.call.tape, dry_run)
+            return ground(
+                self.sources,
+                parts,
+                (),
+                base.call.target,
+                self.options.max_tokens,
+                base.call.tape,
+                not (dry_run or base.call.tape_only),
+                dry_run,
+            )
         except UsageError as e:
             raise PromptError(e.message, detail=e.detail, hint=e.hint) from None
 

@@ -125,7 +125,7 @@ def prepare(prompt: Any, model: Any = None, options: Options = Options()) -> Pre
         spec=spec,
         use_cache=options.cache,
         tape=session.tape,
-        tape_only=options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0"),
+        tape_only=_replays_only(options),
         cell=cell_key(prompt, target.name, options),
         parent=options.parent,
         meta=grounding.meta if grounding is not None else {},
@@ -184,7 +184,13 @@ def find_passages(options: Options, prompt: Sequence[Part], history: Sequence[Me
         return None
     from .sources import ground, open_sources  # imported with the first source
 
-    return ground(open_sources(options.sources, options.values), prompt, history, target, options.max_tokens, session.tape, options.dry_run)
+    record = not (_replays_only(options) or options.dry_run)
+    sources = open_sources(options.sources, options.values)
+    return ground(sources, prompt, history, target, options.max_tokens, session.tape, record, options.dry_run)
+
+
+def _replays_only(options: Options) -> bool:
+    return options.replay_only or os.environ.get("FMNB_REPLAY_ONLY", "") not in ("", "0")
 
 
 def _lookup(item: Any, values: Mapping[str, Any] | None) -> Any:

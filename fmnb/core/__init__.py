@@ -26,6 +26,7 @@ Independent of Jupyter, HTTP, SQL and torch.
 - `markdown_code`: where code spans and fenced blocks are in Markdown
 - `inert_text`: escaping of untrusted names and errors for HTML, TeX typesetters and terminals
 - `tex`: which TeX from a model may be typeset
+- `control_tokens`: control tokens of chat formats in untrusted text, broken up
 - `confusables`: letters of other scripts that look like ASCII (generated)
 - `surrogates`: lone surrogates in text, which UTF-8 cannot encode
 - `field_types`: checks a value read from a file against its dataclass annotations

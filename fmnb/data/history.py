@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import re
 from typing import Any
 
 from ..calls.session import session
 from ..core.errors import UsageError
-from ..core.sources import Passage, Retrieved
+from ..core.sources import Passage, Retrieved, without_passages
 from ..store import log
 from .index.query import full_text_query, words
 
 NAME = "history"
-_SOURCES = re.compile(r"(?s)^.*?<sources ([0-9a-f]{8})>.*</sources \1>\s*")  # passages of an earlier answer
 _PROMPT = 300  # characters of an earlier prompt that are shown
 _WORDS = 50
 
@@ -36,7 +34,7 @@ class History:
 
 def _passage(row: dict[str, Any]) -> Passage:
     """An answer with the beginning of its prompt, without its model: a blind comparison hides that."""
-    prompt = " ".join(_SOURCES.sub("", row["prompt"] or "").split())
+    prompt = " ".join(without_passages(row["prompt"] or "").split())
     prompt = prompt if len(prompt) <= _PROMPT else prompt[: _PROMPT - 1] + "…"
     when = datetime.datetime.fromtimestamp(row["started"])
     text = f"Question: {prompt}\nAnswer: {row['text'].strip()}"

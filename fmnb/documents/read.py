@@ -119,10 +119,15 @@ def _read(file: BinaryIO, size: int, name: str, limits: Limits, using: str) -> D
             detail=f"{name}: {format_size(size)}, the limit is {format_size(limits.size)}",
             hint="Split it, or read a part of it.",
         )
-    head = file.read(SNIFFED)
-    file.seek(max(0, size - 65_536))
-    tail = file.read(65_536)
-    file.seek(0)
+    try:
+        head = file.read(SNIFFED)
+        file.seek(max(0, size - 65_536))
+        tail = file.read(65_536)
+        file.seek(0)
+    except OSError as e:
+        raise UsageError(
+            "The file cannot be read", detail=f"{name}: {e.strerror or e}", hint="Check the path and its permissions."
+        ) from None
     kind = kind_of(head, name, tail)
     if using not in ("", "docling"):
         raise UsageError("There is no such reader", detail=repr(using), hint="`using` is docling, or is left out.")

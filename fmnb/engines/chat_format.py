@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..core.control_tokens import without_control_tokens
 from ..core.errors import BadRequestError
-from ..core.types import File, Image, Message, Request, ToolCall, ToolResult
+from ..core.labels import segments
+from ..core.types import File, Image, Message, Request, Text, ToolCall, ToolResult
 
 
 def chat_messages(m: Message, images: bool = False) -> list[dict[str, Any]]:
@@ -25,16 +27,25 @@ def chat_messages(m: Message, images: bool = False) -> list[dict[str, Any]]:
             detail=pictures[0].media_type,
             hint="Use a model that can, or put the content into the prompt as text.",
         )
-    results = [{"role": "tool", "tool_call_id": p.id, "content": p.content} for p in m.parts if isinstance(p, ToolResult)]
+    results = [
+        {"role": "tool", "tool_call_id": p.id, "content": without_control_tokens(p.content)} for p in m.parts if isinstance(p, ToolResult)
+    ]
     if m.role == "tool":
         return results
-    out: dict[str, Any] = {"role": m.role, "content": m.text}
+    out: dict[str, Any] = {"role": m.role, "content": "".join(text_content(p) for p in m.parts if isinstance(p, Text))}
     calls = [
         {"id": p.id, "type": "function", "function": {"name": p.name, "arguments": p.arguments}} for p in m.parts if isinstance(p, ToolCall)
     ]
     if calls:
         out["tool_calls"] = calls
     return [out]
+
+
+def text_content(part: Text) -> str:
+    """The text of a part; what was not written by the user holds no control tokens."""
+    if not part.spans:
+        return part.text
+    return "".join(without_control_tokens(t) if label is not None and label.untrusted else t for t, label in segments(part))
 
 
 def split_answer_prefix(request: Request) -> tuple[Request, str]:

@@ -85,12 +85,22 @@ class Condition:
 ALL = Condition()
 
 
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one under the same path; None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
 class IndexFile:
     """The database of one index, open in this process."""
 
     def __init__(self, path: Path):
         self.path = path
         self.db = Database(path, MIGRATIONS, "index")
+        self.identity = file_identity(path)
         with self.db.write() as db:
             try:
                 db.execute("INSERT INTO words(words, rank) VALUES('secure-delete', 1)")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.events import Event, ResponseBuilder, Started
 from ..core.response import Response
+from ..core.sources import without_passages
 from ..core.types import Request, to_dict
 from . import media
 from .db import database
@@ -88,10 +89,10 @@ def end_columns(r: Response, at: float) -> dict[str, Any]:
 
 
 def prompt_text(request: Request | None) -> str:
-    """The text of the last user message, for search."""
+    """The text of the last user message, for search; without passages of sources."""
     if request is None:
         return ""
-    return next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+    return without_passages(next((m.text for m in reversed(request.messages) if m.role == "user"), ""))
 
 
 def write(

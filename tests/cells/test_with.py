@@ -311,3 +311,17 @@ def test_a_line_of_a_document_does_not_look_like_the_head_of_a_passage(kb):
     kb("%fm index docs --name kb")
     kb("%%fm model --with kb\nnotice of contractors")
     assert "\n\\[1] contract.md" in kb.ns["seen"][0]
+
+
+def test_the_log_and_the_preview_of_rows_have_the_prompt_without_passages(kb):
+    kb("%%fm model --with kb -o answer\nnotice of contractors")
+    (row,) = [r for r in fm.log() if r["run"] == kb.ns["answer"].run]
+    assert row["prompt"] == "notice of contractors"
+
+
+def test_replay_only_records_nothing(kb):
+    kb("%fm tape t.jsonl")
+    kb("%%fm model --with kb\nnotice of contractors")
+    before = Path("t.jsonl").read_text()
+    kb.fails("%%fm model --with kb --replay-only\nclass of trains")
+    assert Path("t.jsonl").read_text() == before

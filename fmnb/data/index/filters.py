@@ -20,7 +20,7 @@ def condition(filters: Mapping[str, Any], columns: Sequence[str]) -> Condition:
     """The condition of these filters. Raises UsageError for one that is no column of the index.
 
     >>> condition({"path": "docs/*.md"}, [])
-    Condition(sql='(f.path GLOB ?)', values=('docs/*.md',))
+    Condition(sql='(f.path = ? OR f.path GLOB ?)', values=('docs/*.md', 'docs/*.md'))
     """
     parts: list[str] = []
     values: list[Any] = []
@@ -47,7 +47,7 @@ def _path(value: Any) -> tuple[str, tuple[Any, ...]]:
         return " OR ".join(sql for sql, _ in found) or "0", tuple(v for _, values in found for v in values)
     text = str(value).replace("\\", "/")
     if any(c in text for c in "*?["):
-        return "f.path GLOB ?", (text,)
+        return "f.path = ? OR f.path GLOB ?", (text, text)  # a file's own name may hold such characters
     text = text.rstrip("/")
     return "f.path = ? OR f.path LIKE ? ESCAPE '!' OR f.path LIKE ? ESCAPE '!'", (text, f"%/{_literal(text)}", f"{_literal(text)}/%")
 

@@ -22,7 +22,7 @@ from ...core.typing import ModelLike, TableLike
 from ...documents.document import Document
 from ...documents.frame import read_frame
 from ...documents.limits import LIMITS
-from ...store.index_file import FileRow, IndexFile
+from ...store.index_file import FileRow, IndexFile, file_identity
 from ...views.progress import ProgressView
 from .chunks import VERSION
 from .embedder import INSTALL, NONE, IndexEmbedder, default_embedder, named_embedder
@@ -280,6 +280,8 @@ class Index:
 
     def _open(self, create: bool = False) -> IndexFile:
         with self._lock:
+            if self._file is not None and self._file.identity != file_identity(self.path):
+                self.close()  # the file was deleted, or made anew
             if self._file is None:
                 if not self.path.is_file():
                     if not create:

@@ -49,10 +49,14 @@ def index_names() -> dict[str, Path]:
 
 def make_folder(path: Path) -> None:
     """Create the folder of an index's file. Git ignores what is in it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ignore = path.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", "utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ignore = path.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", "utf-8")
+    except OSError as e:
+        hint = "There is a file of this name: move it away." if path.parent.is_file() else "Work in a folder that you can write to."
+        raise StoreError(f"The folder {path.parent} cannot be made", detail=e.strerror or str(e), hint=hint) from None
 
 
 def _here() -> Path:

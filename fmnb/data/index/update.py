@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ...calls.embed import EmbedJob
 from ...core.errors import FmnbError
 from ...core.event_loop import aclose, to_thread
-from ...core.events import Event, EventStamper, Failed, Finished, Progress, Started
+from ...core.events import Event, EventStamper, Failed, Finished, Notice, Progress, Started
 from ...core.labels import UNTRUSTED
 from ...documents.document import Document
 from ...documents.read import read
@@ -236,7 +236,7 @@ async def _store(update: Update, waiting: list[_Prepared]) -> AsyncIterator[Even
                 async for item in stream:
                     if isinstance(item, EmbedJob):
                         vectors |= {t: _unit(v) for t, v in item.vectors.items()}
-                    elif not isinstance(item, (Progress, Finished)):
+                    elif not isinstance(item, (Progress, Finished)) and not (isinstance(item, Notice) and "truncated" in item.text):
                         yield item
             finally:
                 await aclose(stream)

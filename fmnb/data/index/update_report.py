@@ -54,7 +54,7 @@ class UpdateReport:
         if self.skipped:
             words += f", {len(self.skipped):,} skipped"
         by = "words and meaning" if self.vectors and self.vectors == self.chunks else "words"
-        return f"{self.name}: {words}; {self.chunks:,} chunks, searched by {by} ({self.seconds:.1f} s)"
+        return f"{self.name}: {words}; {self.chunks:,} {'chunk' if self.chunks == 1 else 'chunks'}, searched by {by} ({self.seconds:.1f} s)"
 
     def _lines(self) -> list[str]:
         lists = [(what, names) for what, names in (("added", self.added), ("changed", self.changed), ("removed", self.removed)) if names]

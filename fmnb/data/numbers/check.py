@@ -46,5 +46,7 @@ def check_numbers(
     """
     if not isinstance(text, str):
         raise UsageError(f"check_numbers reads a text, not {type(text).__name__}. Pass response.text.")
+    if tables is not None and not isinstance(tables, Mapping):
+        raise UsageError("Tables have names here", detail=type(tables).__name__, hint='For example check_numbers(text, {"sales": sales}).')
     plain = [p if isinstance(p, str) else p.text for p in passages]
     return Tracer(tables, plain, units, aliases).check(text)

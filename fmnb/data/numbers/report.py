@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ...core.optional import require
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -129,8 +131,7 @@ class NumberReport:
             >>> len(NumberReport().df)
             0
         """
-        import pandas
-
+        pandas = require("pandas", "frames", "to make a DataFrame")
         names = ["text", "start", "end", "value", "unit", "state", "computed", "chance", "table", "operation", "column", "explanation"]
         rows = []
         for f in self.figures:

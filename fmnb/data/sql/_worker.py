@@ -18,6 +18,7 @@ LOCK = (  # in this order, once what belongs in the database is there: the last 
     "SET python_enable_replacements=false",
     "SET threads=2",
     "SET memory_limit='1GB'",
+    "SET temp_directory=''",  # nothing is written, not even the folder
     "SET max_temp_directory_size='0KB'",
     "SET enable_external_access=false",
     "SET lock_configuration=true",
@@ -29,8 +30,15 @@ ALLOWED_STATEMENTS = {"SELECT", "MULTI"}  # MULTI is PIVOT, which first reads th
 def connect(duckdb: Any, database: str = "") -> Any:
     """Open a file read-only, or a database in memory; no extension is loaded."""
     c = duckdb.connect(database, read_only=True) if database else duckdb.connect(":memory:")
-    change(duckdb, c, OPENING)
+    if not database or not is_locked(c):
+        change(duckdb, c, OPENING)
     return c
+
+
+def is_locked(connection: Any) -> bool:
+    """Whether it is locked already: connections of one process to one file share their settings."""
+    found = connection.execute("SELECT current_setting('lock_configuration'), current_setting('enable_external_access')").fetchone()
+    return tuple(found) == (True, False)
 
 
 def change(duckdb: Any, connection: Any, settings: Iterable[str]) -> None:

@@ -56,7 +56,8 @@ def file_engine(path: Path, tables: Sequence[str]) -> DuckDBEngine:
     except duckdb.Error as e:
         raise UsageError("The database cannot be opened", detail=f"{path.name}: {str(e).splitlines()[0][:200]}") from None
     try:
-        _worker.change(duckdb, connection, _worker.LOCK)
+        if not _worker.is_locked(connection):
+            _worker.change(duckdb, connection, _worker.LOCK)
         return DuckDBEngine(duckdb, connection, tables, default_kind())
     except BaseException:
         connection.close()

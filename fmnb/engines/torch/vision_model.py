@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import BadRequestError, ModelError
 from ...core.optional import require
 from ...core.types import Image, Message, Text
-from ..chat_format import chat_messages, plain_text
+from ..chat_format import chat_messages, plain_text, text_content
 from .llama import Stopped
 from .precision import Precision
 from .transformers_model import (
@@ -131,7 +131,7 @@ def _with_images(turn: dict[str, Any], m: Message) -> dict[str, Any]:
         if isinstance(p, Image):
             parts.append({"type": "image", "image": _picture(p)})
         elif isinstance(p, Text) and p.text:
-            parts.append({"type": "text", "text": p.text})
+            parts.append({"type": "text", "text": text_content(p)})
     return turn | {"content": parts}
 
 

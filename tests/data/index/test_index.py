@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -255,3 +256,23 @@ def test_an_index_that_could_not_be_made_is_bound_to_no_embedder(folder, handboo
         kb.add("docs", sinks=[])
     with fm.Index("kb", embedder="none") as kb:
         assert kb.add("docs").added
+
+
+def test_a_folder_that_is_deleted_under_a_live_kernel_takes_its_texts_along(kb, handbook):
+    kb.add("docs")
+    shutil.rmtree(".fmnb")
+    with pytest.raises(UsageError, match="no such index"):
+        kb.search("coffee")
+    assert kb.add("docs").added and kb.search("coffee") and Path(".fmnb/kb.db").is_file()
+
+
+def test_a_file_in_place_of_the_folder_is_named(folder, handbook):
+    Path(".fmnb").write_text("")
+    with fm.Index("kb", embedder="none") as kb, pytest.raises(StoreError, match="cannot be made"):
+        kb.add("docs")
+
+
+def test_the_filter_takes_a_files_own_name(kb, folder):
+    Path("my file [1] *.md").write_text("An umbrella.")
+    kb.add("my file [1] *.md")
+    assert kb.search("umbrella", path="my file [1] *.md")

@@ -94,3 +94,11 @@ def test_a_question_about_something_else_finds_nothing(with_minilm, handbook):
     with fm.Index("kb") as kb:
         kb.add("docs")
         assert kb.search("Who won the world cup of 1998?").passages == () and kb.search("annual vacation")
+
+
+def test_long_passages_say_nothing_about_the_embedder(with_minilm):
+    Path("a.txt").write_text("The lighthouse keeper counts ships and stars at night. " * 200)
+    events = []
+    with fm.Index("kb") as kb:
+        kb.add("a.txt", sinks=[events.append])
+    assert not [e for e in events if type(e).__name__ == "Notice"]

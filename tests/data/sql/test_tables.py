@@ -247,3 +247,25 @@ def test_two_columns_of_one_name_are_an_error():
 
 def test_a_column_of_mixed_values_is_read():
     assert values(Tables(t=[{"a": 1}, {"a": "x"}, {"a": None}]).sql("select count(*) n from t")) == [(3,)]
+
+
+def test_a_database_file_is_opened_twice(tmp_path):
+    import duckdb
+
+    path = tmp_path / "s.duckdb"
+    with duckdb.connect(str(path)) as c:
+        c.execute("create table sales as select 1 as n")
+    first = Tables(database=str(path), tables=["sales"])
+    second = Tables(database=str(path), tables=["sales"])
+    assert first.sql("select n from sales")["n"].tolist() == second.sql("select n from sales")["n"].tolist() == [1]
+    for query in ("copy sales to 'x.csv'", "select * from read_csv('/etc/passwd')"):
+        with pytest.raises(QueryError):
+            second.sql(query)
+
+
+def test_a_query_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tables = Tables(sales=[{"n": i} for i in range(1000)], seconds=3.0)
+    with pytest.raises(QueryError):
+        tables.sql("select a.n, array_agg(b.n) from sales a, sales b, sales c group by a.n order by 2")
+    assert not list(tmp_path.iterdir())
