@@ -37,6 +37,7 @@ STORED = {
     "check_numbers": "data.numbers.check.check_numbers",
     "Tables": "data.sql.tables.Tables",
     "sql": "data.sql.tables.sql",
+    "source": "data.sources.source.source",
     "schema": "describe.schema",
     "embed": "embedding.embed",
     "BadRequestError": "errors.BadRequestError",

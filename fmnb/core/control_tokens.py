@@ -1,4 +1,4 @@
-"""Control tokens of chat formats in untrusted text: broken up, so that a document opens no turn of its own.
+"""Control tokens of chat formats in untrusted text, broken up: a document opens no turn of its own.
 
 A local engine tokenizes a whole conversation with the marks of its chat template in it; the same
 marks in a document would count as the template's.
