@@ -195,3 +195,13 @@ def test_a_blind_cell_is_refused_where_it_could_not_work(kernel):
         assert "needs the log" in kernel("%%fm --blind echo: echo:think\nhi").error
     finally:
         kernel("%fm log on")
+
+
+def test_an_index_is_updated_in_the_background_while_other_cells_run(kernel):
+    kernel(
+        "import os, tempfile\nos.chdir(tempfile.mkdtemp())\nos.mkdir('docs')\nfor i in range(200): open(f'docs/{i}.md', 'w').write(f'Document {i} is here. ' * 50)"
+    )
+    started = kernel("update = %fm index docs --name kb --embedder none --background", stdin=True)
+    assert started.status == "ok" and "kb: an update is running" in started.final()
+    assert kernel("update.wait(60) and len(update.report.added)").value == "200"
+    assert kernel("%fm search kb 'document 7'").status == "ok"

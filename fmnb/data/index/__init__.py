@@ -6,6 +6,7 @@
 - `chunks`: a document's blocks to chunks along headings and sentences
 - `embedder`: which model makes the vectors
 - `update`: what was added, changed and removed since, and the run that stores it
+- `background_update`: an update in a thread, while the notebook goes on
 - `update_report`: the counts and reasons of an update
 - `query`: the words of a question as a full-text query
 - `filters`: `path`, `after` and columns as SQL

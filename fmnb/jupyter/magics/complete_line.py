@@ -33,7 +33,7 @@ _MODEL_VERBS = ("use", "pull", "rm", "unload", "ask", "retry", "fix", "explain",
 _VERB_WORDS: dict[str, tuple[str, ...]] = {
     "alias": ("--remove",),
     "budget": ("off", "--allow-unknown"),
-    "index": ("--name", "--embedder", "--column", "--rebuild", "--remove"),
+    "index": ("--name", "--embedder", "--column", "--rebuild", "--remove", "--background"),
     "key": ("set", "rm", "show"),
     "leaderboard": ("--all",),
     "log": ("on", "off", "forget", "--open", "--before", "--all"),

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...core.errors import UsageError
+from ...calls.background import main_loop
+from ...core.errors import UsageError, is_run_by_program
+from ...core.events import Sink
+from ...core.inert_text import inert
 from ...core.records import Bytes, Rows
+from ...core.run_ids import new_run
+from ...data.index.background_update import BackgroundUpdate
 from ...data.index.index import Index
 from ...data.index.locate import index_names
+from ...data.index.update_report import UpdateReport
+from ...views.bundle import progress_html
+from ...views.footer import escape_terminal
+from ...views.live import display
 from ...views.model_name import short_name
+from ...views.status_text import progress_line, share
 from .arguments import words_of
+from .shown import mark_displayed
+
+_INTERVAL = 0.2  # seconds between two drawings of the progress
 
 
 def index(rest: str, shell: Any) -> Any:
     """Make or update an index; without arguments, list the indexes."""
-    words, options = _options(rest, {"--name", "--embedder", "--column"}, {"--rebuild", "--remove"})
+    words, options = _options(rest, {"--name", "--embedder", "--column"}, {"--rebuild", "--remove", "--background"})
     if not words and not options:
         return list_indexes()
     name = options.pop("--name", None)
@@ -34,9 +49,40 @@ def index(rest: str, shell: Any) -> Any:
     frames = [s for s in sources if not isinstance(s, str)]
     if frames and len(sources) > 1:
         raise UsageError("A frame is indexed by itself", detail=rest, hint="Give files and frames in two lines.")
-    if frames:
-        return kb.add(frames[0], column=options.get("--column"), name=words[0], rebuild="--rebuild" in options)
-    return kb.add(*sources, rebuild="--rebuild" in options)
+
+    def work(sinks: Sequence[Sink] | None = None) -> UpdateReport:
+        rebuild = "--rebuild" in options
+        if frames:
+            return kb.add(frames[0], column=options.get("--column"), name=words[0], rebuild=rebuild, sinks=sinks)
+        return kb.add(*sources, rebuild=rebuild, sinks=sinks)
+
+    if "--background" in options and not is_run_by_program(shell):  # a program reads outputs only while their cell runs
+        return _in_background(name, work, shell)
+    return work()
+
+
+def _in_background(name: str, work: Callable[[Sequence[Sink]], UpdateReport], shell: Any) -> BackgroundUpdate:
+    """Start an update whose progress and report are drawn under this cell."""
+    main = main_loop(shell)
+    if main is None:
+        raise UsageError("--background needs a notebook kernel", hint="Leave it out here.")
+    context, display_id = contextvars.copy_context(), f"fmnb-index-{new_run()}"
+    drawn = [0.0]
+
+    def draw(update: BackgroundUpdate) -> None:
+        line = progress_line(update.progress) if update.progress is not None and not update.done else repr(update)
+        html = (
+            progress_html(line, share(update.progress)) if update.progress is not None and not update.done else f"<pre>{inert(line)}</pre>"
+        )
+        display(({"text/html": html, "text/plain": escape_terminal(line)}, {}), display_id, True)
+
+    def on_change(update: BackgroundUpdate) -> None:
+        if update.done or time.monotonic() - drawn[0] > _INTERVAL:
+            drawn[0] = time.monotonic()
+            main.call_soon_threadsafe(context.run, draw, update)
+
+    display(({"text/plain": f"{name}: an update is running"}, {}), display_id, False)
+    return mark_displayed(BackgroundUpdate(name, work, on_change), shell)
 
 
 def search(rest: str, shell: Any) -> Any:

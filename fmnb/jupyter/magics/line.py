@@ -59,7 +59,7 @@ VERBS = {
     "trust": Verb("", "trust this project's fmnb.toml, so that it may add providers", "fmnb.jupyter.magics.admin:trust"),
     "doctor": Verb("", "show what works here, and how to set up the rest", "fmnb.jupyter.magics.admin:doctor"),
     "index": Verb(
-        "[PATHS --name NAME] [--embedder MODEL] [--column C] [--rebuild | --remove]",
+        "[PATHS --name NAME] [--embedder MODEL] [--column C] [--rebuild | --remove] [--background]",
         "index documents, or bring an index up to date; alone it lists the indexes",
         "fmnb.jupyter.magics.index:index",
     ),
