@@ -224,6 +224,12 @@ def prepare_rows(
             hint=f"Insert one: {{{{ {next((c for c in columns if c.isidentifier()), row)} }}}}.",
         )
     sources = tuple(open_sources(options.sources, values)) if options.sources else ()
+    if asking := next((s.name for s in sources if hasattr(s, "preview")), ""):
+        raise UsageError(
+            "This source asks a model for each prompt, so it does not go with a table of prompts",
+            detail=asking,
+            hint="Ask it once, with fm.sql or in a cell of its own, and insert what it returns with {{ }}.",
+        )
     plain = replace(options, system=None, values=dict(values), attach=() if by_row else options.attach, sources=())
     cell = replace(options, system=system)
     bases = []

@@ -16,7 +16,19 @@ from ..core.inert_text import inert, one_block
 from ..core.markdown import neutral_markdown
 from ..core.response import Response
 from ..core.version import __version__
-from .bundle import HIDDEN, Bundle, anonymized, answer_bundle, body_html, error_html, media_html, provenance, reasoning_bundle, stopped_html
+from .bundle import (
+    HIDDEN,
+    Bundle,
+    anonymized,
+    answer_bundle,
+    answer_html,
+    body_html,
+    error_html,
+    media_html,
+    provenance,
+    reasoning_bundle,
+    stopped_html,
+)
 from .colors import ACCENT, BORDER, MUTED, SHADE, UI
 from .footer import escape_terminal, footer_html
 from .sources import sources_html
@@ -168,7 +180,8 @@ def text_html(r: Response, format: str) -> str:
     text = r.text
     if format == "json" and isinstance(r.data, list):  # a list is wrapped in an object; show the list
         text = json.dumps(r.data, ensure_ascii=False, indent=2, default=lambda v: getattr(v, "__dict__", str(v)))
-    body = body_html(text[:_WHOLE], format, False)
+    short = len(text) <= _WHOLE and format != "json"
+    body = answer_html(r, format, False) if short else body_html(text[:_WHOLE], format, False)
     if len(text) > _WHOLE:
         body += f'<p style="{_UI};font-size:12px;color:{MUTED}">{len(text) - _WHOLE:,} more characters: `%fm log {escape(r.run)}` has them</p>\n'
     return body

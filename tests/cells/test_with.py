@@ -89,6 +89,14 @@ def test_compared_models_get_the_same_passages(kb):
     assert first.sources == second.sources != {}
 
 
+def test_a_comparison_marks_what_is_not_verified(kb):
+    from fmnb.views.comparison import text_html
+
+    kb.ns["reply"] = "They fly [42]."
+    kb("%%fm model echo: --with kb -o both\nnotice period of contractors")
+    assert "[42] (unverified: there is no passage 42)" in text_html(kb.ns["both"][0], "markdown")
+
+
 def test_rows_of_a_table_get_passages_of_their_own(kb):
     kb.ns["questions"] = pd.DataFrame({"q": ["notice of contractors", "class of trains"]})
     kb("%%fm model --over questions --with kb -o table\n{{ q }}")
@@ -129,6 +137,7 @@ def test_python_takes_the_index_itself(kb):
         ("%%fm model --with nothing_like_it\nx", "There is no such source", "%fm index FILES --name nothing_like_it"),
         ("%%fm model --with model\nx", "This is no source of answers", "fm.Index"),
         ("%%fm model --with kb,kb\nx", "--with takes different names, separated by commas", ""),
+        ("%%fm model --with kb --with other\nx", "--with is used twice", "--with kb,other"),
         ("%%fm model --with kb --format image\nx", "", ""),
     ],
 )
@@ -285,7 +294,8 @@ def test_a_dry_run_over_tables_asks_no_model_and_shows_the_card(sales):
     shown = sales("%%fm model --with sales --dry-run\nRevenue per region?")
     assert not sales.ns["seen"] and "table sales (3 rows)" in str(shown) and "Here the rows of a query will stand" in str(shown)
     sales.ns["questions"] = pd.DataFrame({"q": ["north?", "south?"]})
-    sales("%%fm model --over questions --with sales --dry-run\n{{ q }}")
+    for more in ("", " --dry-run"):
+        assert "asks a model for each prompt" in sales.fails(f"%%fm model --over questions --with sales{more}\n{{{{ q }}}}").message
     assert not sales.ns["seen"]
 
 

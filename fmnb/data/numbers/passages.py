@@ -17,6 +17,7 @@ from .written import Written
 MOST_TEXT = 400_000  # characters of all passages that are read
 _LEAST = 2.0  # weight of shared words from which a figure counts as the same one
 _FIELD = re.compile(r"\s(?=:[A-Z][\w ]{2,40}:)|\s[-*•]\s(?=\S)|\s\|\s")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _COMMON = frozenset(
     (
         "the a an of in on it is are be by for to and or not as at that this with from was were has have had its their which can may will also "
@@ -122,7 +123,10 @@ class Passages:
         best: tuple[float, Occurrence | None] = (0.0, None)
         same: tuple[float, Occurrence | None, float] = (0.0, None, 0.0)
         best_local, looked_at = 0.0, 0
+        years = set() if figure.kind in ("year", "date") else set(_YEAR.findall(text))
         for occurrence in self.occurrences:
+            if years and (others := set(_YEAR.findall(occurrence.sentence))) and not years & others:
+                continue  # it is said of another year
             if _sort(occurrence.figure) != _sort(figure) or not _same_unit(figure, occurrence.figure):
                 continue
             looked_at += 1

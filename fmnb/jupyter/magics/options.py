@@ -274,6 +274,8 @@ def _store(values: dict[str, Any], name: str, option: Option, flag: str, value: 
         values[name] = (*values.get(name, ()), value)
         return
     if option.kind == "names":
+        if name in values:
+            raise UsageError(f"{flag} is used twice", detail=value, hint=f"Join the names: {flag} {','.join((*values[name], value))}.")
         given_names = tuple(n.strip() for n in value.split(","))
         if not all(given_names) or len(set(given_names)) < len(given_names):
             raise UsageError(f"{flag} takes different names, separated by commas", detail=value)

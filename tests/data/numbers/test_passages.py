@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fmnb.data.numbers.check import check_numbers
 from fmnb.data.numbers.tracer import Tracer
 
 from .statements import figures_of, states
@@ -60,3 +61,11 @@ def test_tables_come_first_and_passages_fill_the_rest():
     tracer = Tracer({"t": [{"team": "Red", "staff": 12}, {"team": "Blue", "staff": 30}]}, ["The office opened in 2019 with 45 desks."])
     found = states("Red has a staff of 12. The office has 45 desks.", tracer)
     assert found == {"12": "exact", "45": "passage"}
+
+
+def test_a_figure_of_another_year_is_not_traced():
+    passage = "In 2024 there were 12 staff in Oslo. Bergen had 30 staff."
+    states = {t: [f.state for f in check_numbers(t, passages=[passage]).figures if f.text in ("12", "30")] for t in (
+        "In 2025 there were 12 staff in Oslo.", "In 2024 there were 12 staff in Oslo.", "In 2025 there were 30 staff in Bergen.", "There were 12 staff in Oslo.",
+    )}  # fmt: skip
+    assert list(states.values()) == [["untraced"], ["passage"], ["passage"], ["passage"]]
