@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .data.index.index import Index as Index
     from .data.numbers.check import check_numbers as check_numbers
     from .data.sources.source import source as source
+    from .data.sources.web import web_source as web_source
     from .data.sql.tables import Tables as Tables
     from .data.sql.tables import sql as sql
     from .evals.datasets.dataset import Dataset as Dataset

@@ -8,6 +8,7 @@ variables, folders, log settings) only applies after the user trusted that exact
     [default]            model = "embedded"   temperature = 0.2
     [alias]              fast = "openai:gpt-5-mini"
     [provider.mine]      base_url = "http://localhost:8000/v1"   key_env = ["MINE_KEY"]
+    [source.air]         url = "https://air.example.com/{city}"   ttl = "10m"
     [log]                keep_days = 30
     [models]             dir = "..."   shared = ["/opt/models"]
     [lock]               providers, models, urls, budget, models_dir, keep_days   (administrator only)

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import SettingsError, alternatives
 from . import lock_patterns
 
-TABLES = ("default", "alias", "provider", "log", "models", "lock")
+TABLES = ("default", "alias", "provider", "source", "log", "models", "lock")
 
 
 def check_administrators(data: dict[str, Any], path: Path) -> None:

@@ -45,6 +45,7 @@ PUBLIC = {
     "Tables": "fmnb.data.sql.tables:Tables",
     "sql": "fmnb.data.sql.tables:sql",
     "source": "fmnb.data.sources.source:source",
+    "web_source": "fmnb.data.sources.web:web_source",
     "Playground": "fmnb.jupyter.widgets.playground:Playground",
     "History": "fmnb.jupyter.widgets.history:History",
     "Interact": "fmnb.jupyter.widgets.interact:Interact",

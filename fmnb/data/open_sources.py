@@ -1,4 +1,4 @@
-"""What `--with` names: indexes by name, sources in the notebook."""
+"""What `--with` names: indexes, live sources, tables and sources of the notebook."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from ..config.settings import read_toml, settings, untrusted_hint
 from ..core.errors import UsageError
 from ..core.sources import Source
 from ..prompts.dataframes import table_of
@@ -13,6 +14,7 @@ from .history import NAME, History
 from .index.locate import index_names
 from .index.open_indexes import open_index
 from .other_retrievers import retriever_source
+from .sources import named
 
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
@@ -56,6 +58,8 @@ def _split(items: list[Any], values: Mapping[str, Any]) -> tuple[list[Any], dict
             )
         elif item in indexes:
             raise UsageError(f"{item!r} is both an index and a table of the notebook", hint="Rename the variable.")
+        elif item in named.rows():
+            raise UsageError(f"{item!r} is both a source of fmnb.toml and a table of the notebook", hint="Rename the variable.")
         else:
             frames[item] = value
     return others, frames
@@ -72,6 +76,13 @@ def _named(name: str, values: Mapping[str, Any]) -> Source:
     index = name in index_names()
     if variable and index and getattr(value, "path", None) != index_names()[name]:
         raise UsageError(f"{name!r} is both an index and a variable of the notebook", hint="Rename the variable.")
+    if name in named.rows():
+        if variable or index:
+            what = "a variable of the notebook" if variable else "an index"
+            raise UsageError(f"{name!r} is both a source of fmnb.toml and {what}", hint="Rename one of them.")
+        source = named.named_source(name)
+        assert source is not None
+        return source
     if variable:
         assert isinstance(value, Source)
         return value
@@ -81,7 +92,11 @@ def _named(name: str, values: Mapping[str, Any]) -> Source:
         return _object(value, name)
     if name == NAME:
         return History()
-    known = [*index_names(), *(n for n, v in values.items() if isinstance(v, Source))]
+    if name in named.READY:
+        return named.READY[name]()
+    if (file := settings().untrusted) is not None and name in read_toml(file).get("source", {}):
+        raise UsageError(f"The source {name} is in a file that is not trusted", detail=str(file), hint=untrusted_hint(file))
+    known = [*index_names(), *named.rows(), *named.READY, *(n for n, v in values.items() if isinstance(v, Source))]
     near = difflib.get_close_matches(name, known, 1)
     raise UsageError(
         "There is no such source",
@@ -100,5 +115,5 @@ def _object(value: Any, name: str = "") -> Source:
     raise UsageError(
         "This is no source of answers",
         detail=shown,
-        hint="A source is an index by its name, a table, an fm.Index or fm.Tables, or a retriever of LangChain or LlamaIndex.",
+        hint="A source is an index or a live source by its name, a table, an fm.Index or fm.Tables, or a retriever of LangChain or LlamaIndex.",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import fnmatch
 import functools
 import os
 from pathlib import Path
@@ -79,6 +80,27 @@ def serving(api: str) -> list[str]:
         except SettingsError:  # reported when that provider is used
             pass
     return serving_names
+
+
+def key_belongs_elsewhere(variable: str, host: str) -> str:
+    """The provider whose key a variable holds, if the key may not go to a host; "" otherwise.
+
+    >>> key_belongs_elsewhere("OPENAI_API_KEY", "example.com"), key_belongs_elsewhere("MY_KEY", "example.com")
+    ('OpenAI', '')
+    """
+    owner = ""
+    for name in names(ended=True):
+        p, row = _built_in().get(name, Profile(name)), _user_rows().get(name)
+        try:
+            p = with_row(p, row) if row is not None else p
+        except SettingsError:  # reported when that provider is used
+            pass
+        if variable not in (*p.key_env, *p.header_env.values()):
+            continue
+        if any(fnmatch.fnmatchcase(host, pattern) for pattern in p.key_hosts or (hosts(p) if p.host else ())):
+            return ""
+        owner = owner or p.label
+    return owner
 
 
 def endpoint(p: Profile, path: str, model: str = "") -> str:

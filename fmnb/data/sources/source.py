@@ -221,6 +221,8 @@ def _identity(function: Callable[..., object]) -> str:
 
 def _own(value: object) -> str:
     """A value that code encloses; an object counts as itself, in this process alone."""
+    if isinstance(value, tuple):
+        return f"({','.join(map(_own, value))})"
     plain = isinstance(value, (str, bytes, int, float, bool, type(None)))
     return repr(value) if plain else f"{type(value).__qualname__} {id(value)} {_PROCESS}"
 

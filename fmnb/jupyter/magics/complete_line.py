@@ -202,9 +202,11 @@ def _columns(typed: str, words: Sequence[str], shell: Any) -> Items:
 
 def _sources(typed: str, words: Sequence[str], shell: Any) -> Items:
     from ...data.index.locate import index_names
+    from ...data.sources import named
 
     own = [(name, "source") for name, value in own_names(shell).items() if isinstance(value, Source) and not isinstance(value, type)]
-    return own + [(name, "index") for name in index_names()] + [("history", "earlier answers")]
+    live = [(name, "live source") for name in dict.fromkeys([*named.rows(), *named.READY])]
+    return own + live + [(name, "index") for name in index_names()] + [("history", "earlier answers")]
 
 
 def _varied(typed: str, words: Sequence[str], shell: Any) -> Items:
