@@ -96,13 +96,19 @@ _NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshf
 class Database:
     """A connection shared by the threads of this process, one statement group at a time."""
 
-    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS, noun: str = "log"):
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS, noun: str = "log", *, read_only: bool = False):
         self.path, self._migrations, self._noun = path, migrations, noun
         self._lock = threading.RLock()
         self._pid = os.getpid()
         try:
+            if read_only:  # a folder that nobody can write to: SQLite may not make its own files there
+                self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+                self._connection.row_factory = sqlite3.Row
+                self._connection.execute("PRAGMA user_version")
+                self.journal = "off"
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _create(path)
             self._connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._connection.row_factory = sqlite3.Row
             self.journal = self._set_journal()
@@ -210,6 +216,18 @@ class Database:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+
+def _create(path: Path) -> None:
+    """Create the file with its mode. One that exists is not opened.
+
+    Closing it would end the locks that SQLite holds on it in this process, and another process
+    would delete the write-ahead log of a live connection.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
 
 
 def _statements(script: str) -> Iterator[str]:

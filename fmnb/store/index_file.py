@@ -7,6 +7,7 @@ alone. `words` is its full-text index. Deleted content is overwritten.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -99,8 +100,12 @@ class IndexFile:
 
     def __init__(self, path: Path):
         self.path = path
-        self.db = Database(path, MIGRATIONS, "index")
+        self.read_only = path.is_file() and not os.access(path.parent, os.W_OK)
+        self.db = Database(path, MIGRATIONS, "index", read_only=self.read_only)
         self.identity = file_identity(path)
+        self._secure_delete = False
+        if self.read_only:
+            return
         with self.db.write() as db:
             try:
                 db.execute("INSERT INTO words(words, rank) VALUES('secure-delete', 1)")
@@ -241,6 +246,8 @@ class IndexFile:
 
     def rarest(self, words: Sequence[str], limit: int) -> list[str]:
         """The words that are in the fewest chunks, together in about `limit` of them."""
+        if self.read_only:
+            return list(words)
         with self.db.write() as db:  # temporary tables: nothing reaches the file
             db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab('main', 'words', 'row')")
             db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.query USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')")

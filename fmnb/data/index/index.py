@@ -238,7 +238,7 @@ class Index:
         """Delete documents with their text, words and vectors.
 
         Args:
-            *paths: Paths as in `files`, or patterns.
+            *paths: Paths as in `files`, folders, or patterns.
 
         Returns:
             How many were deleted.
@@ -251,9 +251,10 @@ class Index:
         with self._lock:
             file = self._open()
             known = list(file.files())
-            found = [p for p in known if any(p == given or fnmatchcase(p, given) for given in paths)]
+            found = [p for p in known if any(p == g or p.startswith(f"{g.rstrip('/')}/") or fnmatchcase(p, g) for g in paths)]
             if not found:
-                raise UsageError("No such document in the index", detail=", ".join(paths)[:200], hint="`.files` lists them.")
+                hint = "`.files` lists them." if paths else f"To remove the index, delete its file: {self.path}"
+                raise UsageError("No such document in the index", detail=", ".join(paths)[:200], hint=hint)
             file.remove(found)
             self._matrix.changed()
         return len(found)

@@ -122,6 +122,7 @@ async def _work(update: Update) -> AsyncIterator[Event]:
     yield Progress(stage="looking for files")
     stored = update.file.files()
     found, roots = await to_thread(lambda: _find(update))
+    _remember_roots(update, roots)  # at once: an update that is killed goes on
     candidates: list[tuple[FoundFile | Addition, str, str]] = []
     for f, path, root in found:
         before = stored.get(path)
@@ -160,7 +161,6 @@ async def _work(update: Update) -> AsyncIterator[Event]:
     if gone or update.removed:
         update.removed = sorted({*gone, *update.removed})
         await to_thread(lambda: update.file.remove(update.removed))
-    _remember_roots(update, roots)
     yield Finished(model=update.embedder.name if update.embedder else "", extra={"index": update.name})
 
 
@@ -174,9 +174,21 @@ def _find(update: Update) -> tuple[list[tuple[FoundFile, str, str]], set[str]]:
         result = find_files([given])
         for f in result.files:
             path = relative(f.path, update.folder)
-            found.setdefault(path, (f, path, root))
-        update.skipped += [SkippedFile(relative(s.path, update.folder), s.reason) for s in result.skipped]
+            if shown := _without_a_name(path):
+                update.skipped.append(SkippedFile(shown, "its name is not UTF-8"))
+            else:
+                found.setdefault(path, (f, path, root))
+        update.skipped += [SkippedFile(_without_a_name(p := relative(s.path, update.folder)) or p, s.reason) for s in result.skipped]
     return list(found.values()), roots
+
+
+def _without_a_name(path: str) -> str:
+    """How a path is shown that has no form in UTF-8, such as one from an old archive; "" for any other."""
+    try:
+        path.encode()
+        return ""
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "backslashreplace").decode()
 
 
 def relative(path: str | Path, folder: Path) -> str:

@@ -6,6 +6,7 @@ import datetime
 import os
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -276,3 +277,29 @@ def test_the_filter_takes_a_files_own_name(kb, folder):
     Path("my file [1] *.md").write_text("An umbrella.")
     kb.add("my file [1] *.md")
     assert kb.search("umbrella", path="my file [1] *.md")
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names there are Unicode")
+def test_a_name_that_is_not_utf8_is_skipped(kb, handbook):
+    with open(os.fsencode(handbook) + b"/bad\xff\xfename.md", "w") as f:
+        f.write("giraffe")
+    report = kb.add("docs")
+    assert len(report.added) == 3 and [s.reason for s in report.skipped] == ["its name is not UTF-8"] and "\\udcff" in repr(report)
+
+
+def test_an_index_in_a_folder_that_nobody_can_write_to_is_searched(kb, handbook, monkeypatch):
+    kb.add("docs")
+    kb.close()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert kb.search("coffee " + " ".join(f"word{i}" for i in range(100)))[0].path == "docs/notes.txt"
+    (handbook / "new.txt").write_text("An umbrella.")
+    with pytest.raises(StoreError, match="cannot be written"):
+        kb.add("docs")
+
+
+def test_a_folder_is_removed(kb, handbook):
+    kb.add("docs")
+    assert kb.remove("docs/") == 3
+    with pytest.raises(UsageError) as e:
+        kb.remove()
+    assert "delete its file" in e.value.hint

@@ -69,3 +69,43 @@ def test_an_interrupt_keeps_what_is_indexed(folder):
         before = len(kb.files)
         report = kb.add("docs")
     assert 0 < before and report.unchanged == before
+
+
+READ = """
+import fmnb as fm
+with fm.Index("kb", embedder="none") as kb:
+    print(sorted(f.path for f in kb.files), kb._open().db.rows("PRAGMA integrity_check")[0][0])
+"""
+
+
+def test_several_indexes_of_one_process_keep_their_file_while_another_process_opens_and_closes_it(folder):
+    documents(folder, 3)
+    one = fm.Index("kb", embedder="none")
+    one.add("docs")
+    two = fm.Index("kb", embedder="none")
+    assert two.search("number 1")  # opening the file a second time must not end the locks of the first
+    for turn in range(3):
+        assert (
+            "'docs/000.md'" in subprocess.run([sys.executable, "-c", READ], cwd=folder, capture_output=True, text=True, check=True).stdout
+        )
+        (folder / "docs" / f"new{turn}.md").write_text(f"Something new, {turn}.")
+        one.add("docs")
+        out = subprocess.run([sys.executable, "-c", READ], cwd=folder, capture_output=True, text=True, check=True).stdout
+        assert f"docs/new{turn}.md" in out and out.strip().endswith("ok") and len(two.files) == 4 + turn
+    one.close()
+    two.close()
+
+
+def test_an_update_that_was_killed_goes_on_without_naming_its_folder(folder):
+    documents(folder, 300)
+    process = start(folder)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "200" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    with fm.Index("kb", embedder="none") as kb:
+        assert len(kb.files) < 300
+        kb.add()
+        assert len(kb.files) == 300
