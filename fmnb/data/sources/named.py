@@ -19,7 +19,7 @@ from .source import LiveSource, value_from
 from .times import seconds_of
 from .values import Value
 from .weather import weather_source
-from .web import web_source
+from .web import make_web_source
 
 _WEB: dict[str, type] = {
     **dict.fromkeys(("url", "path", "key", "header", "description"), str),
@@ -56,7 +56,7 @@ def named_source(name: str) -> LiveSource[..., str] | None:
     if missing := [f for f in ("ttl", "url" if fields is _WEB else "database") if f not in row]:
         raise SettingsError(f"[source.{name}] lacks a field", detail=missing[0])
     try:
-        return _by_sql(name, row) if fields is _SQL else web_source(name=name, **row)
+        return _by_sql(name, row) if fields is _SQL else make_web_source(name=name, **row)
     except SettingsError:
         raise
     except FmnbError as e:

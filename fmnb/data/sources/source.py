@@ -106,6 +106,20 @@ class LiveSource(Generic[P, R]):
         )
         return Retrieved((passage,)[:limit], {self.name: list(value.rows)} if value.rows else {}, notes)
 
+    def preview(self, question: str) -> Retrieved:
+        """What `retrieve` would do, for a dry run; nothing is fetched and no model is asked.
+
+        Args:
+            question: The prompt.
+
+        Returns:
+            A passage that says what will stand there.
+        """
+        names = ", ".join(p.name for p in self._parameters)
+        first = f" A call before this one lets the model fill in {names} from the prompt." if names else ""
+        passage = Passage(f"(Here the current value will stand.{first})", self.name, title=f"{self.name}({names})")
+        return Retrieved((passage,), notes=(f"{self.name}: its arguments cost one call more",) if names else ())
+
     def _call(self, arguments: Mapping[str, Any], known: Value | None) -> Value:
         """The result of the function as a value."""
         function: Callable[..., Any] = self._function

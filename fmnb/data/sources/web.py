@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from ...config import keys
 from ...config.confirm import secret
+from ...config.environment import set_here
 from ...core.errors import FmnbError, UnexpectedResponseError, UsageError
 from ...core.event_loop import run_sync
 from ...providers import profiles
@@ -61,7 +62,8 @@ def web_source(
         ttl: How long a result is true, as in `fm.source`.
         name: The name for `--with`; by default, the first part of the host.
         path: The part of a JSON answer to use, such as `$.current.temp`, `$.items[0]` or `$.items[*].name`.
-        key: The variable that holds the key, or the name of a stored one. It is sent to this host alone.
+        key: The name of the key: a stored one, which you are asked for the first time, or a variable that a cell
+            has set. It is sent to this host alone.
         header: The header for the key; by default, `Authorization: Bearer`.
         description: What the source says, for the model that fills in placeholders.
         stale: Whether an expired result is used, marked STALE, if the fetch fails.
@@ -77,6 +79,25 @@ def web_source(
     >>> web_source("https://rates.example.com/{currency}", ttl="1h").name
     'rates'
     """
+    options = {"private": private, "environment_proxy": environment_proxy, "from_settings": False}
+    return make_web_source(url, ttl=ttl, name=name, path=path, key=key, header=header, description=description, stale=stale, **options)
+
+
+def make_web_source(
+    url: str,
+    *,
+    ttl: str | float | timedelta,
+    name: str = "",
+    path: str = "",
+    key: str = "",
+    header: str = "",
+    description: str = "",
+    stale: bool = False,
+    private: bool = False,
+    environment_proxy: bool = False,
+    from_settings: bool = True,
+) -> LiveSource[..., str]:
+    """The source of a row of `fmnb.toml`, whose key may be a variable that no cell has set."""
     seconds, host = seconds_of(ttl), _check_url(url, key)
     if path:
         steps_of(path)
@@ -86,7 +107,7 @@ def web_source(
     allow = [host] if private else []
 
     def fetch(arguments: Mapping[str, Any], value: Value | None) -> Value:
-        secret_value = _key(key, url, private) if key else ""
+        secret_value = _key(key, url, private and not environment_proxy, from_settings) if key else ""
         at = _fill(url, {**arguments, "key": secret_value})
         sent = _header(header, secret_value) if secret_value and "{key}" not in url else {}
         etag, modified = (value.etag, value.last_modified) if value is not None else ("", "")
@@ -151,19 +172,26 @@ def _header(name: str, value: str) -> dict[str, str]:
     return {name: value} if name else {"Authorization": f"Bearer {value}"}
 
 
-def _key(name: str, url: str, private: bool) -> str:
-    """The key of this name for the address's host: from the environment, the key store, or the person."""
+def _key(name: str, url: str, plain: bool, from_settings: bool) -> str:
+    """The key of this name for the address's host: from the environment, the key store, or the person.
+
+    An address in a cell gets no variable from outside the notebook: somebody else may have written the cell.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme != "https" and not private:
+    if parts.scheme != "https" and not plain:
         raise UsageError("A key is sent over https alone", detail=host)
     if owner := profiles.key_belongs_elsewhere(name, host):
         raise UsageError(f"{name} is the key of {owner}", detail=f"it is not sent to {host}", hint="Give the source a key of its own.")
     where = f"{host}:{parts.port}" if parts.port else host
-    found = keys.find([name], f"source {name}", host, own_hosts=[host], address=where)
+    variables = [name] if from_settings or set_here(name) else []
+    found = keys.find(variables, f"source {name}", host, own_hosts=[host], address=where)
     if found is not None:
         return found.value
-    typed = secret(f"Key {name} (goes to {where}):", f"Set {name} before the kernel starts, or run this in a live notebook.")
+    typed = secret(
+        f"Key {name} (goes to {where}):",
+        f"Run this in a live notebook, or set {name} before the kernel starts and name the source in your fmnb.toml.",
+    )
     keys.set_key(f"source {name}", typed, where)
     return typed.strip()
 

@@ -192,11 +192,14 @@ def trust(rest: str, shell: Any) -> None:
         raise UsageError("There is no fmnb.toml in this project")
     settings_ = settings.read_toml(file)
     lines = []
-    for name, row in settings_.get("provider", {}).items():
-        lines += [f"[provider.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
-    lines += [f"[{table}]: {settings_[table]}" for table in sorted(set(settings_) - {"provider", "default", "alias"})]
+    named = [table for table in ("provider", "source") if settings_.get(table)]
+    for table in named:
+        for name, row in settings_[table].items():
+            lines += [f"[{table}.{name}]", *(f"  {k} = {v!r}" for k, v in (row.items() if isinstance(row, dict) else [(name, row)]))]
+    lines += [f"[{table}]: {settings_[table]}" for table in sorted(set(settings_) - {"provider", "source", "default", "alias"})]
+    whose = " and ".join(f"{table}s'" for table in named) or "providers'"
     before = settings.trusted(file)
-    question = f"{'Still let' if before else 'Let'} {file} decide where these providers' requests and keys go?"
+    question = f"{'Still let' if before else 'Let'} {file} decide where these {whose} requests and keys go?"
     if ask(question, {"yes": "Yes", "no": "No"}, default="no", details="\n".join(map(printable, lines)), hint=LIVE) == "no":
         if not before:
             raise declined()

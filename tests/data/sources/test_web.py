@@ -98,6 +98,27 @@ def test_a_key_of_a_provider_goes_to_no_other_host(monkeypatch):
         fm.web_source("http://air.example.com/", ttl="1h", key="AIR_KEY")()
 
 
+def test_an_address_in_a_cell_gets_no_variable_from_outside_the_notebook(monkeypatch, home):
+    from fmnb.config import environment, keys
+    from fmnb.core.errors import NotInteractiveError
+    from fmnb.data.open_sources import open_sources
+
+    monkeypatch.setenv("AIR_KEY", "sesame-sesame")
+    monkeypatch.setitem(environment._initial, "AIR_KEY", "sesame-sesame")  # as if the kernel had started with it
+    with Web({"/": lambda seen: [reply(200, "ok", kind="text/plain")]}) as server:
+        with pytest.raises(NotInteractiveError):
+            fm.web_source(server.url, ttl="1h", private=True, key="AIR_KEY")()
+        assert server.seen == []
+        (home / "fmnb.toml").write_text(f'[source.air]\nurl = "{server.url}"\nttl = "1h"\nprivate = true\nkey = "AIR_KEY"\n')
+        [air] = open_sources("air", {})
+        assert air() == "ok" and server.seen[0].headers["authorization"] == "Bearer sesame-sesame"
+        keys.set_key("source OWN_KEY", "stored-for-here", f"127.0.0.1:{server.port}")
+        assert fm.web_source(server.url, name="own", ttl="1h", private=True, key="OWN_KEY")() == "ok"
+        assert server.seen[1].headers["authorization"] == "Bearer stored-for-here"
+        with pytest.raises(NotInteractiveError):
+            fm.web_source("https://evil.example.com/", ttl="1h", key="OWN_KEY")()
+
+
 def test_a_private_host_is_refused_unless_allowed_and_so_is_a_redirect_to_one():
     with Web({"/": lambda seen: redirect("http://169.254.169.254/latest")}) as server:
         with pytest.raises(UsageError, match="loopback"):
