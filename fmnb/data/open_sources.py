@@ -15,6 +15,7 @@ from .index.locate import index_names
 from .index.open_indexes import open_index
 from .other_retrievers import retriever_source
 from .sources import named
+from .sql.frames_source import FramesSource
 
 
 def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source]:
@@ -37,9 +38,7 @@ def open_sources(given: object, values: Mapping[str, Any] | None) -> list[Source
         if not any(source is f for f in found):
             found.append(source)
     if frames:
-        from .sql.tables import Tables  # DuckDB, only where a table is asked
-
-        found.append(Tables(frames, name=" and ".join(frames)))
+        found.append(FramesSource(frames))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -94,7 +96,7 @@ def test_a_comparison_marks_what_is_not_verified(kb):
 
     kb.ns["reply"] = "They fly [42]."
     kb("%%fm model echo: --with kb -o both\nnotice period of contractors")
-    assert "[42] (unverified: there is no passage 42)" in text_html(kb.ns["both"][0], "markdown")
+    assert "[42] (unverified: there is no passage 42)" in unescape(text_html(kb.ns["both"][0], "markdown"))
 
 
 def test_rows_of_a_table_get_passages_of_their_own(kb):
@@ -335,3 +337,20 @@ def test_replay_only_records_nothing(kb):
     before = Path("t.jsonl").read_text()
     kb.fails("%%fm model --with kb --replay-only\nclass of trains")
     assert Path("t.jsonl").read_text() == before
+
+
+def test_rows_on_a_tape_need_neither_duckdb_nor_a_model(sales, monkeypatch):
+    sales.ns["reply"] = "The north made 1,500 [1]."
+    sales("%fm tape t.jsonl")
+    sales("%%fm model --with sales -o live\nRevenue per region?")
+    asked = len(sales.ns["seen"])
+    sales("%%fm model --with sales -o again\nRevenue per region?")
+    assert len(sales.ns["seen"]) == asked and sales.ns["again"].source == "replayed"
+    sales("%fm tape off")
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    sales("%fm tape t.jsonl")
+    sales.ns["sales"] = sales.ns["sales"].to_dict("records")
+    sales("%%fm model --with sales -o without\nRevenue per region?")
+    assert sales.ns["without"].text == "The north made 1,500 [1]." and sales.ns["without"].sources == sales.ns["live"].sources
+    sales.ns["sales"].append({"region": "west", "revenue": 5.0})
+    assert sales.fails("%%fm model --with sales\nRevenue per region?").kind == "MissingPackageError"

@@ -4,6 +4,7 @@ A query is one SELECT over the named tables. It is checked before it runs, and t
 locked before anything runs in it.
 
 - `tables`: `fm.Tables` and `fm.sql`
+- `frames_source`: frames of the notebook as a source
 - `ask`: from a question to a query, with one repair
 - `card`: what a model is told about the tables
 - `answer`: the query, its rows, and both as a cell
