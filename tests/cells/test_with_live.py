@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 import fmnb as fm
+from fmnb.core.errors import UsageError
 from tests.wire.server import reply
 from tests.wire.web import Web
 
@@ -78,3 +81,19 @@ def test_a_comparison_fetches_once(cells):
     cells("import fmnb as fm\n@fm.source(ttl='5m')\ndef n() -> int:\n    fetched.append(1)\n    return 675")
     result = fm.compare("How many?", [lambda prompt: prompt, lambda prompt: prompt + "!"], sources=[cells.ns["n"]])
     assert all("675" in answer.text for answer in result) and len(fetched) == 1
+
+
+def test_a_source_without_arguments_goes_with_rows_and_one_with_arguments_does_not(cells):
+    with Web({"/": lambda seen: [reply(200, {"temp": -3})]}) as server:
+        yard = fm.web_source(server.url, name="yard", ttl="1h", private=True)
+
+        @fm.source(ttl="5m")
+        async def crew() -> str:
+            return "four people"
+
+        frame = fm.map("Row {{ n }}?", [{"n": 1}, {"n": 2}], lambda prompt: prompt, sources=[yard, crew])
+        assert len(server.seen) == 1
+    assert all("temp" in str(row) and "four people" in str(row) for row in frame)
+    place = fm.web_source("https://a.example.com/{place}", name="place", ttl="1h")
+    with pytest.raises(UsageError, match="for each prompt"):
+        fm.map("Row {{ n }}?", [{"n": 1}], lambda prompt: prompt, sources=place)

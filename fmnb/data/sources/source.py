@@ -34,8 +34,11 @@ _PROCESS = secrets.token_hex(8)
 class LiveSource(Generic[P, R]):
     """A function whose result is fetched when a question needs it, and kept until it expires.
 
-    Calling it calls the function, without the cache. `fm.source` makes one.
+    Calling it calls the function, without the cache. `fm.source` makes one. With `preview`, which one with
+    arguments has, it asks a model for each prompt.
     """
+
+    preview: Callable[[str], Retrieved]
 
     def __init__(
         self,
@@ -56,6 +59,8 @@ class LiveSource(Generic[P, R]):
         self._parameters = parameters
         self._identity = identity
         self._fetch = fetch or self._call
+        if parameters:
+            self.preview = self._preview
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The function's own result, fetched now."""
@@ -106,19 +111,13 @@ class LiveSource(Generic[P, R]):
         )
         return Retrieved((passage,)[:limit], {self.name: list(value.rows)} if value.rows else {}, notes)
 
-    def preview(self, question: str) -> Retrieved:
-        """What `retrieve` would do, for a dry run; nothing is fetched and no model is asked.
-
-        Args:
-            question: The prompt.
-
-        Returns:
-            A passage that says what will stand there.
-        """
+    def _preview(self, question: str) -> Retrieved:
+        """What `retrieve` would do, for a dry run; nothing is fetched and no model is asked."""
         names = ", ".join(p.name for p in self._parameters)
-        first = f" A call before this one lets the model fill in {names} from the prompt." if names else ""
-        passage = Passage(f"(Here the current value will stand.{first})", self.name, title=f"{self.name}({names})")
-        return Retrieved((passage,), notes=(f"{self.name}: its arguments cost one call more",) if names else ())
+        text = f"(Here the current value will stand. A call before this one lets the model fill in {names} from the prompt.)"
+        return Retrieved(
+            (Passage(text, self.name, title=f"{self.name}({names})"),), notes=(f"{self.name}: its arguments cost one call more",)
+        )
 
     def _call(self, arguments: Mapping[str, Any], known: Value | None) -> Value:
         """The result of the function as a value."""
