@@ -54,7 +54,8 @@ def _source(s: Mapping[str, Any]) -> Source:
 
 
 def _passage(number: int, p: Passage, cited: bool) -> Source:
-    changed = datetime.datetime.fromtimestamp(p.time).strftime("%Y-%m-%d") if p.time else ""
+    shape = "fetched %Y-%m-%d %H:%M" if "ttl" in p.details else "%Y-%m-%d"  # of what expires, the minute counts
+    changed = datetime.datetime.fromtimestamp(p.time).strftime(shape) if p.time else ""
     place = " · ".join(filter(None, (p.location, " > ".join(p.headings), "STALE" if p.stale else "", changed)))
     query = p.details.get("sql")
     return Source(p.title or p.source, p.text, number=number, place=place, query=query if isinstance(query, str) else "", cited=cited)
