@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.inert_text import inert
 from ..core.response import Response
+from ..core.sources import without_passages
 from .colors import BORDER, ERROR, MUTED
 from .footer import escape_terminal
 
@@ -88,7 +89,7 @@ def preview(rows: Sequence[tuple[int, Response]], fields: Sequence[str] = (), se
     >>> preview([(3, Response('{"about": "ink"}', data={"about": "ink"}))], ["about"]).text()
     'row | prompt | about\\n3 |  | ink'
     """
-    asked = [r.request.messages[-1].text if r.request else "" for _, r in rows]
+    asked = [without_passages(r.request.messages[-1].text) if r.request else "" for _, r in rows]
     common = os.path.commonprefix(asked) if len(set(asked)) > 1 else ""
     same = max(common.rfind(" "), common.rfind("\n")) + 1  # do not break words
     columns = ("row", *(["model"] if several else []), "prompt", *(fields or ["answer"]))

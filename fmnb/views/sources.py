@@ -33,8 +33,8 @@ class Source:
 def sources(response: Response) -> list[Source]:
     """The distinct sources of an answer, in order of appearance.
 
-    >>> sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))
-    [Source(title='a.pdf, page 3', text='Cats purr.', url='')]
+    >>> [(s.title, s.text) for s in sources(Response("", extra={"sources": [{"title": "a.pdf, page 3", "text": "Cats purr."}]}))]
+    [('a.pdf, page 3', 'Cats purr.')]
     """
     cited = {n for c in response.citations for n in c.numbers}
     found = [_passage(n, p, n in cited) for n, p in response.sources.items()]
