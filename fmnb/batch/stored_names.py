@@ -38,6 +38,7 @@ STORED = {
     "Tables": "data.sql.tables.Tables",
     "sql": "data.sql.tables.sql",
     "source": "data.sources.source.source",
+    "web_source": "data.sources.web.web_source",
     "schema": "describe.schema",
     "embed": "embedding.embed",
     "BadRequestError": "errors.BadRequestError",

@@ -38,7 +38,7 @@ def card(page, title: str):
 
 
 def test_a_card_opens_a_copy_in_the_current_folder_and_a_second_one_overwrites_nothing(launcher, lab):
-    expect(launcher.locator(".jp-Launcher-section", has_text="Foundation models").locator(".jp-LauncherCard")).to_have_count(5)
+    expect(launcher.locator(".jp-Launcher-section", has_text="Foundation models").locator(".jp-LauncherCard")).to_have_count(6)
     assert "sends a prompt" in card(launcher, "The first cell").get_attribute("title")
     card(launcher, "The first cell").click()
     launcher.wait_for_function(f"{PATH} === 'course/01_first_cell.ipynb'")
