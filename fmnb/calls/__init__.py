@@ -8,6 +8,7 @@
 - `rows_together`: rows that an engine answers together
 - `service_jobs`: batch jobs at a call's service
 - `run`: runs calls side by side; stops one
+- `run_events`: the events of a run that is one stream
 - `run_handle`: what everything that runs has in common: listeners, folds, interrupts, the end
 - `sources`: the passages of `--with` as a part of the message
 - `session`: what the kernel remembers: chosen model, last exchange, tape

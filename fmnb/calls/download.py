@@ -11,11 +11,12 @@ from ..catalog import weights
 from ..catalog.fetch import pull as bring
 from ..catalog.hub import hub_listing
 from ..config.settings import models_dir
-from ..core.errors import FmnbError, Interrupted
+from ..core.errors import Interrupted
 from ..core.event_loop import aclose
-from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Sink, Started
+from ..core.events import Cancelled, Event, EventStamper, Finished, Sink, Started
 from ..core.records import Bytes
 from ..core.run_ids import new_run
+from .run_events import run_events
 from .run_handle import Run
 
 
@@ -95,14 +96,9 @@ def pull(source: str, *, sinks: Sequence[Sink] = ()) -> Path:
 async def events(source: str, stamp: EventStamper) -> AsyncIterator[Event]:
     """The stamped events of a download, for a caller that drives it itself. Raises as `pull` does."""
     weights.check_permitted(source)
-    stream = bring(source)
-    yield stamp(Started(kind="download", model=source, host=source.partition(":")[0]))
+    stream = run_events(Started(kind="download", model=source, host=source.partition(":")[0]), bring(source), stamp)
     try:
         async for event in stream:
-            yield stamp(event)
-    except FmnbError as e:
-        e.run = stamp.run
-        yield stamp(Failed(error=e.to_dict()))
-        raise
+            yield event
     finally:
         await aclose(stream)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ..catalog.resolve import Target, resolve
 from ..config.settings import frozen, settings
 from ..core.backend import Vectors
-from ..core.errors import BadRequestError, ContextTooLongError, FmnbError, Interrupted, StoreError, UsageError
+from ..core.errors import BadRequestError, ContextTooLongError, Interrupted, StoreError, UsageError
 from ..core.event_loop import aclose, merge
-from ..core.events import Cancelled, Event, EventStamper, Failed, Finished, Notice, Progress, Sink, Started
+from ..core.events import Cancelled, Event, EventStamper, Finished, Notice, Progress, Sink, Started
 from ..core.run_ids import new_run
 from ..core.surrogates import replace_surrogates_in_text
 from ..core.types import Label
@@ -26,6 +26,7 @@ from ..prompts.value_labels import label_of
 from ..store import log, vectors
 from ..views.progress import ProgressView
 from . import pipeline
+from .run_events import run_events
 from .run_handle import Run
 
 if TYPE_CHECKING:
@@ -167,20 +168,11 @@ class EmbedJob:
         return whole[0] if single else whole
 
 
-async def _events(job: EmbedJob) -> AsyncIterator[Event]:
+def _events(job: EmbedJob) -> AsyncIterator[Event]:
     """The stamped events of the whole run."""
-    stamp, target = job.stamp, job.target
-    stream = embed_events(job)
-    yield stamp(Started(kind="embed", model=target.name, host=target.host, meta={"asked": target.requested_model, "texts": len(job.texts)}))
-    try:
-        async for event in stream:
-            yield stamp(event)
-    except FmnbError as e:
-        e.run = stamp.run
-        yield stamp(Failed(error=e.to_dict()))
-        raise
-    finally:
-        await aclose(stream)
+    target = job.target
+    start = Started(kind="embed", model=target.name, host=target.host, meta={"asked": target.requested_model, "texts": len(job.texts)})
+    return run_events(start, embed_events(job), job.stamp)
 
 
 async def embed_events(job: EmbedJob) -> AsyncIterator[Event]:

@@ -14,13 +14,15 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...calls.embed import EmbedJob
+from ...calls.run_events import run_events
 from ...core.errors import FmnbError
 from ...core.event_loop import aclose, to_thread
-from ...core.events import Event, EventStamper, Failed, Finished, Notice, Progress, Started
+from ...core.events import Event, EventStamper, Finished, Notice, Progress, Started
 from ...core.labels import UNTRUSTED
 from ...documents.document import Document
 from ...documents.read import read
@@ -98,19 +100,10 @@ class _Prepared:
         return [embedded_text(c) for c in self.chunks]
 
 
-async def update_events(update: Update, stamp: EventStamper) -> AsyncIterator[Event]:
+def update_events(update: Update, stamp: EventStamper) -> AsyncIterator[Event]:
     """The stamped events of an update."""
-    yield stamp(Started(kind="index", model=update.embedder.name if update.embedder else "", host="local", meta={"index": update.name}))
-    stream = _work(update)
-    try:
-        async for event in stream:
-            yield stamp(event)
-    except FmnbError as e:
-        e.run = stamp.run
-        yield stamp(Failed(error=e.to_dict()))
-        raise
-    finally:
-        await aclose(stream)
+    model = update.embedder.name if update.embedder else ""
+    return run_events(Started(kind="index", model=model, host="local", meta={"index": update.name}), _work(update), stamp)
 
 
 def embedded_text(chunk: ChunkRow) -> str:
@@ -136,7 +129,7 @@ async def _work(update: Update) -> AsyncIterator[Event]:
     for source, path, root in candidates:
         yield Progress(stage="indexing", done=done, total=total, unit="bytes", note=_left(update, done, total, path))
         try:
-            prepared = await to_thread(lambda s=source, p=path, r=root: _prepare(update, s, p, r, stored.get(p)))  # type: ignore[misc]
+            prepared = await to_thread(partial(_prepare, update, source, path, root, stored.get(path)))
         except FmnbError as e:
             update.skipped.append(SkippedFile(path, " ".join(filter(None, (e.message, e.detail)))))
             if path in stored:  # its content of before is no longer what the file holds

@@ -7,7 +7,7 @@
 - `sentences`: an answer as sentences, cells of its tables included
 - `language`: whether a text is English
 - `parse`: the figures of a sentence
-- `written`: a figure as it is written
+- `figure_text`: a figure as a text writes it
 - `dates`: dates in a text
 - `hedges`: about, over, at least
 - `number_words`: numbers in words
@@ -22,10 +22,10 @@
 - `link_columns`: which columns a sentence names
 - `link_values`: which values it names
 - `periods`: which rows its dates mean
-- `linked`: all that a sentence names
+- `sentence_links`: all that a sentence names
 - `binding`: which mention belongs to which figure
 - `filter_sets`: which conditions apply to a figure
-- `ask`: a figure with what its sentence offers
+- `figure_context`: a figure with what its sentence offers it
 - `reading`: one way to compute a figure
 - `readings`: all of them
 - `read_aggregates`: cells and aggregates

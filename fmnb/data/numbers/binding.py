@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
-from .written import Written
+from .figure_text import FigureText
 
 _CLAUSE = re.compile(
     r";|:\s|\s—\s|\s–\s|,?\s\b(?:while|whereas|although|though|but|compared (?:to|with)|versus|vs\.?|against|and then)\b"
@@ -66,7 +66,7 @@ def _cuts(form: re.Pattern[str], text: str) -> list[tuple[int, int]]:
     return [m.span() for m in form.finditer(text)]
 
 
-def bind(figure: Written, spots: Sequence[S], among: Sequence[Written], text: str) -> list[S]:
+def bind(figure: FigureText, spots: Sequence[S], among: Sequence[FigureText], text: str) -> list[S]:
     """The mentions that a figure may belong to: one where the sentence decides, else several.
 
     Args:
@@ -102,11 +102,11 @@ def bind(figure: Written, spots: Sequence[S], among: Sequence[Written], text: st
     return [min(pool, key=lambda s: min(abs(s.start - figure.end), abs(figure.start - s.end)))]
 
 
-def _place(figure: Written, among: Sequence[Written]) -> int:
+def _place(figure: FigureText, among: Sequence[FigureText]) -> int:
     return next((k for k, g in enumerate(among) if g.start == figure.start), -1)
 
 
-def _respectively(figure: Written, spots: list[S], among: Sequence[Written], text: str) -> list[S]:
+def _respectively(figure: FigureText, spots: list[S], among: Sequence[FigureText], text: str) -> list[S]:
     place = _place(figure, among) - (len(among) - len(spots))
     if place >= 0 and len(among) >= len(spots) and re.search(r"\brespectively\b", text):
         return [spots[place]]
@@ -114,17 +114,17 @@ def _respectively(figure: Written, spots: list[S], among: Sequence[Written], tex
     return [spots[_place(figure, among)]] if listed and _place(figure, among) >= 0 else []
 
 
-def _two_lists(spots: list[S], among: Sequence[Written]) -> bool:
+def _two_lists(spots: list[S], among: Sequence[FigureText]) -> bool:
     """Whether all mentions come before as many figures: Iowa and Ohio have rates of 3 and 5."""
     return len(spots) == len(among) > 1 and spots[-1].end <= among[0].start
 
 
-def _bracketed(figure: Written, spots: list[S], among: Sequence[Written], text: str) -> list[S]:
+def _bracketed(figure: FigureText, spots: list[S], among: Sequence[FigureText], text: str) -> list[S]:
     found = [s for s in spots if s.start >= figure.end and _BRACKET.fullmatch(text, figure.end, s.start)]
     return found if len(found) == 1 and len(among) > 1 else []
 
 
-def _beside(figure: Written, spots: list[S], among: Sequence[Written], text: str) -> list[S]:
+def _beside(figure: FigureText, spots: list[S], among: Sequence[FigureText], text: str) -> list[S]:
     if len(among) < 2:
         return []
     end = max(figure.end, figure.whole_end)
@@ -140,7 +140,7 @@ def _beside(figure: Written, spots: list[S], among: Sequence[Written], text: str
     return beside if len(beside) == 1 and not before else []
 
 
-def _in_turn(figure: Written, spots: list[S], among: Sequence[Written], text: str) -> list[S]:
+def _in_turn(figure: FigureText, spots: list[S], among: Sequence[FigureText], text: str) -> list[S]:
     """As many figures as mentions, one after the other in turn."""
     for figures in (among, [g for g in among if g.kind == figure.kind]):
         place = _place(figure, figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .written import Grain, When, Written
+from .figure_text import FigureText, Grain, When
 
 _NAMES = "january february march april may june july august september october november december".split()
 MONTHS = {name: i + 1 for i, name in enumerate(_NAMES)} | {name[:3]: i + 1 for i, name in enumerate(_NAMES)} | {"sept": 9}
@@ -47,13 +47,13 @@ _VERB_AFTER = re.compile(
 )
 
 
-def dates(text: str) -> Iterator[Written]:
+def dates(text: str) -> Iterator[FigureText]:
     """The dates of a sentence, years alone included.
 
     >>> [(d.text, d.when.grain) for d in dates("In May 2015 and since Q3 2016, as in the 1990s.")]
     [('May 2015', 'month'), ('Q3 2016', 'quarter'), ('the 1990s', 'decade')]
     """
-    found: list[Written] = []
+    found: list[FigureText] = []
     for grain, form in _FORMS:
         for m in form.finditer(text):
             if _free(found, m.start(), m.end()) and (when := _when(grain, m)):
@@ -70,13 +70,13 @@ def dates(text: str) -> Iterator[Written]:
     yield from sorted(found, key=lambda d: d.start)
 
 
-def _free(found: list[Written], start: int, end: int) -> bool:
+def _free(found: list[FigureText], start: int, end: int) -> bool:
     return not any(d.start < end and start < d.end for d in found)
 
 
-def _written(text: str, start: int, when: When) -> Written:
+def _written(text: str, start: int, when: When) -> FigureText:
     value = float(when.year or when.month)
-    return Written(text, start, start + len(text), value, value, value, kind="date", whole_end=start + len(text), when=when)
+    return FigureText(text, start, start + len(text), value, value, value, kind="date", whole_end=start + len(text), when=when)
 
 
 def _when(grain: Grain, m: re.Match[str]) -> When | None:

@@ -9,8 +9,8 @@ from typing import cast
 
 from .binding import bind, clause, strong_clause
 from .condition import Condition
-from .linked import Choice, Linked
-from .written import Written
+from .figure_text import FigureText
+from .sentence_links import Choice, SentenceLinks
 
 Conditions = tuple[Condition, ...]
 MOST_SETS = 12
@@ -50,7 +50,7 @@ class Filters:
     several: dict[str, list[Condition]] = field(default_factory=dict)
 
 
-def filters_of(figure: Written, linked: Linked, main: Sequence[Written], context: Carried = NOTHING) -> Filters:
+def filters_of(figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], context: Carried = NOTHING) -> Filters:
     """The sets of conditions that may apply to a figure.
 
     Args:
@@ -89,7 +89,9 @@ def _distinct(sets: list[list[Condition]]) -> list[Conditions]:
     return list(dict.fromkeys(tuple(dict.fromkeys(s)) for s in sets))
 
 
-def _values(figure: Written, linked: Linked, main: Sequence[Written], several: dict[str, list[Condition]]) -> list[list[Condition]]:
+def _values(
+    figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], several: dict[str, list[Condition]]
+) -> list[list[Condition]]:
     by_column: dict[tuple[str, ...], list[Choice]] = {}
     for choice in linked.values:
         key = tuple(sorted({o.column for o in choice.options}))
@@ -114,12 +116,12 @@ def _values(figure: Written, linked: Linked, main: Sequence[Written], several: d
     return base
 
 
-def _nearest(choices: Sequence[Choice], figure: Written) -> Choice:
+def _nearest(choices: Sequence[Choice], figure: FigureText) -> Choice:
     return min(choices, key=lambda c: min(abs(c.start - figure.end), abs(figure.start - c.end)))
 
 
 def _limits(
-    figure: Written, linked: Linked, main: Sequence[Written], base: list[list[Condition]]
+    figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], base: list[list[Condition]]
 ) -> tuple[list[list[Condition]], list[list[Condition]]]:
     """Adds what other figures state; sets without it for a figure of another clause come second."""
     for limit in linked.exact:
@@ -142,7 +144,9 @@ def _limits(
     return base, loose
 
 
-def _without_values(figure: Written, linked: Linked, main: Sequence[Written], base: list[list[Condition]]) -> list[list[Condition]]:
+def _without_values(
+    figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], base: list[list[Condition]]
+) -> list[list[Condition]]:
     """Adds the condition that values are missing, where the figure counts those."""
     missing = list(linked.missing) if len(linked.missing) <= 1 else bind(figure, linked.missing, main, linked.text)
     near = [
@@ -159,7 +163,7 @@ def _without_values(figure: Written, linked: Linked, main: Sequence[Written], ba
     return [[c for c in b if c.column not in columns] + near for b in base]
 
 
-def _periods(figure: Written, linked: Linked, main: Sequence[Written], base: list[list[Condition]]) -> list[list[Condition]]:
+def _periods(figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], base: list[list[Condition]]) -> list[list[Condition]]:
     spans = [c for c in linked.periods.conditions if c.relation == "period"]
     seasons = [c for c in linked.periods.conditions if c.relation != "period"]
     if len(seasons) == 1:
@@ -179,7 +183,7 @@ def _periods(figure: Written, linked: Linked, main: Sequence[Written], base: lis
     return base
 
 
-def from_to(figure: Written, linked: Linked) -> int | None:
+def from_to(figure: FigureText, linked: SentenceLinks) -> int | None:
     """0 for the first figure of "from A to B", 1 for the second, else None."""
     figures = [f for f in linked.figures if f.kind == figure.kind]
     place = next((k for k, f in enumerate(figures) if f.start == figure.start), -1)
@@ -192,7 +196,7 @@ def from_to(figure: Written, linked: Linked) -> int | None:
     return None
 
 
-def _elsewhere(figure: Written, linked: Linked, main: Sequence[Written], sets: Sequence[FilterSet]) -> list[FilterSet]:
+def _elsewhere(figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], sets: Sequence[FilterSet]) -> list[FilterSet]:
     """The sets, and the same without conditions of other clauses that have figures of their own."""
     if len(main) < 2:
         return list(sets)
@@ -220,7 +224,7 @@ def _elsewhere(figure: Written, linked: Linked, main: Sequence[Written], sets: S
     return kept + more
 
 
-def _without_others(figure: Written, linked: Linked, main: Sequence[Written], filter_set: FilterSet) -> FilterSet:
+def _without_others(figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], filter_set: FilterSet) -> FilterSet:
     """The set without values that stand right behind a later figure: 406 cars, 79 of them Japanese."""
     later = [g for g in main if g.start > figure.end]
     taken = [
@@ -231,7 +235,7 @@ def _without_others(figure: Written, linked: Linked, main: Sequence[Written], fi
     return FilterSet(filter_set.tier, tuple(c for c in filter_set.conditions if c not in taken))
 
 
-def _turned(figure: Written, sets: Sequence[FilterSet]) -> list[FilterSet]:
+def _turned(figure: FigureText, sets: Sequence[FilterSet]) -> list[FilterSet]:
     """The sets with the value before the figure left out: 412 for remote ones and 405 for the others."""
     turned = []
     for s in sets:

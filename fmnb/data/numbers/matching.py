@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .written import Written
+from .figure_text import FigureText
 
 _NEAR = 0.30  # the table's value is shown beside a figure that is this close
 
 
-def matches(figure: Written, value: float) -> bool:
+def matches(figure: FigureText, value: float) -> bool:
     """Whether a value rounds to the figure, or lies just beyond its bound.
 
     >>> from .parse import figures
@@ -32,7 +32,7 @@ def matches(figure: Written, value: float) -> bool:
     return figure.low <= value <= figure.high
 
 
-def chance(figure: Written, values: Iterable[float]) -> float:
+def chance(figure: FigureText, values: Iterable[float]) -> float:
     """The chance that a random figure of this size and precision meets one of the values.
 
     Random figures are drawn from half to one and a half of the figure.
@@ -48,7 +48,7 @@ def chance(figure: Written, values: Iterable[float]) -> float:
     return min(1.0, len(met) * width / (high - low + width))
 
 
-def written_like(figure: Written, value: float) -> str:
+def written_like(figure: FigureText, value: float) -> str:
     """A value in the form of the figure, for "the table gives 675".
 
     >>> from .parse import figures
@@ -63,7 +63,7 @@ def written_like(figure: Written, value: float) -> str:
     return figure.text[: digits[0]].lstrip("+-−–") + number + figure.text[digits[-1] + 1 :]
 
 
-def is_slip(figure: Written, value: float) -> bool:
+def is_slip(figure: FigureText, value: float) -> bool:
     """Whether a value has the figure's digits but for one, or two in another order.
 
     >>> from .parse import figures
@@ -83,6 +83,6 @@ def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdigit())
 
 
-def is_near(figure: Written, value: float) -> bool:
+def is_near(figure: FigureText, value: float) -> bool:
     """Whether a value is close enough to be named beside the figure."""
     return abs(value - figure.value) <= _NEAR * max(abs(value), abs(figure.value))

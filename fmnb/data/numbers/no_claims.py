@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .written import Written
+from .figure_text import FigureText
 
 _LIST_NUMBER = re.compile(r"^[\s#>]*(?:[-*•]\s*)?(?:\*\*)?\(?(\d{1,2}|[ivx]+)(?:[.)]|:)(?:\s|$|\*)")
 _LABEL = re.compile(
@@ -32,7 +32,7 @@ _AFTER_STAND = re.compile(r"\s?(?:[,.;:)]|(?:for|at|in|is|are|was|were|and|on|by
 _RATED = re.compile(r"rating|score|satisf|rated", re.I)
 
 
-def no_claim(figure: Written, text: str) -> str:
+def no_claim(figure: FigureText, text: str) -> str:
     """Why the figure claims nothing, or an empty string.
 
     >>> from .parse import figures
@@ -69,13 +69,13 @@ def no_claim(figure: Written, text: str) -> str:
     return _word(figure, before, after)
 
 
-def _ordinal(figure: Written, before: str, after: str) -> str:
+def _ordinal(figure: FigureText, before: str, after: str) -> str:
     own = _OWN_ORDINAL.match(after) or not before.strip(" -*•#>")
     idiom = re.search(r"(?:the|a|at|in the|for the) $", before) and re.match(r"\s?(?:time|glance|place,|sight|step)", after)
     return "an ordinal that counts the answer's own points" if own or idiom else ""
 
 
-def _word(figure: Written, before: str, after: str) -> str:
+def _word(figure: FigureText, before: str, after: str) -> str:
     if not figure.in_words:
         return ""
     if figure.kind == "multiple":

@@ -11,9 +11,9 @@ from functools import partial
 
 from . import hedges
 from .dates import dates
+from .figure_text import FigureText, Kind, interval
 from .number_words import DENOMINATORS, FRACTION, MULTIPLE, ONES, ORDINAL, ORDINALS, RUN, multiple_of, number_of
 from .units import CURRENCIES, ONE_LETTER, UNITS, canonical
-from .written import Kind, Written, interval
 
 _NUMBER = (
     r"(?:\d{1,3}(?:[,\u2009\u202f\u00a0]\d{3})+(?!\d)(?:\.\d+)?|\d{1,3}(?: \d{3}){2,}(?!\d)(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+"
@@ -60,7 +60,7 @@ class _Taken:
         self.marks[start:end] = b"\x01" * (end - start)
 
 
-def figures(text: str) -> list[Written]:
+def figures(text: str) -> list[FigureText]:
     """The figures of a sentence, in order.
 
     >>> [(f.text, f.value, f.kind) for f in figures("About 12.5% of 1.2 million, a third, and 3rd.")]
@@ -70,7 +70,7 @@ def figures(text: str) -> list[Written]:
     for m in _NO_FIGURE.finditer(text):
         if not _QUARTER_NAME.fullmatch(m.group()):
             taken.take(*m.span())
-    found: list[Written] = []
+    found: list[FigureText] = []
     for find in (dates, _fractions, partial(_digits, taken=taken), _multiples, _in_words, _ordinals):
         for figure in find(text):
             if taken.free(figure.start, figure.end):
@@ -79,7 +79,7 @@ def figures(text: str) -> list[Written]:
     return sorted(found, key=lambda f: f.start)
 
 
-def _digits(text: str, taken: _Taken) -> Iterator[Written]:
+def _digits(text: str, taken: _Taken) -> Iterator[FigureText]:
     for m in _DIGITS.finditer(text):
         start, end, at = m.start(), m.end(), m.start("number")
         if at and (text[at - 1].isalpha() or text[at - 1] == "_"):
@@ -116,7 +116,7 @@ def _digits(text: str, taken: _Taken) -> Iterator[Written]:
             kind = "ordinal"
         hedged, bound = hedges.before(text, start, end, unit)
         low, high = interval(value, step, hedged=hedged, zeros=_trailing(plain, places, scale))
-        yield Written(text[start:end].rstrip(), start, end, value, low, high, step, kind, unit, hedged, bound, False, scale, whole_end)
+        yield FigureText(text[start:end].rstrip(), start, end, value, low, high, step, kind, unit, hedged, bound, False, scale, whole_end)
 
 
 def _plain(number: str) -> tuple[float, int]:
@@ -156,7 +156,7 @@ def _unit(text: str, end: int, found: re.Match[str]) -> tuple[str | None, int]:
     return canonical(low), found.end()
 
 
-def _fractions(text: str) -> Iterator[Written]:
+def _fractions(text: str) -> Iterator[FigureText]:
     for m in FRACTION.finditer(text):
         count, name = (m.group(1) or "").lower(), m.group(2).lower()
         single = name.rstrip("s") if name != "halves" else "half"
@@ -170,17 +170,17 @@ def _fractions(text: str) -> Iterator[Written]:
         value = (ONES[count] if count in ONES else 1) / DENOMINATORS[single]
         hedged, bound = hedges.before(text, m.start(), m.end(), None)
         half = 0.04 if hedged else 0.015
-        yield Written(m.group(), m.start(), m.end(), value, value - half, value + half, 0.01, "fraction", None, hedged, bound, True)
+        yield FigureText(m.group(), m.start(), m.end(), value, value - half, value + half, 0.01, "fraction", None, hedged, bound, True)
 
 
-def _multiples(text: str) -> Iterator[Written]:
+def _multiples(text: str) -> Iterator[FigureText]:
     for m in MULTIPLE.finditer(text):
         value = multiple_of(m.group())
         hedged, bound = hedges.before(text, m.start(), m.end(), None)
-        yield Written(m.group(), m.start(), m.end(), value, value * 0.95, value * 1.05, 0.1, "multiple", None, hedged, bound, True)
+        yield FigureText(m.group(), m.start(), m.end(), value, value * 0.95, value * 1.05, 0.1, "multiple", None, hedged, bound, True)
 
 
-def _in_words(text: str) -> Iterator[Written]:
+def _in_words(text: str) -> Iterator[FigureText]:
     for m in RUN.finditer(text):
         value = number_of(m.group())
         if value is None:
@@ -201,10 +201,10 @@ def _in_words(text: str) -> Iterator[Written]:
         hedged, bound = hedges.before(text, m.start(), end, unit)
         low, high = interval(value, 1, hedged=hedged) if value >= 20 and kind == "number" else (value - half, value + half)
         whole_end = found.end() if found and unit else end
-        yield Written(text[m.start() : end], m.start(), end, value, low, high, 1, kind, unit, hedged, bound, True, 1.0, whole_end)
+        yield FigureText(text[m.start() : end], m.start(), end, value, low, high, 1, kind, unit, hedged, bound, True, 1.0, whole_end)
 
 
-def _ordinals(text: str) -> Iterator[Written]:
+def _ordinals(text: str) -> Iterator[FigureText]:
     for m in ORDINAL.finditer(text):
         value = float(ORDINALS[m.group().lower()])
-        yield Written(m.group(), m.start(), m.end(), value, value, value, 1, "ordinal", in_words=True)
+        yield FigureText(m.group(), m.start(), m.end(), value, value, value, 1, "ordinal", in_words=True)

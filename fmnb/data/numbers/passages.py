@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .figure_text import FigureText
 from .matching import matches
 from .parse import figures
 from .sentences import split
 from .units import UNITS
 from .words import stem, words
-from .written import Written
 
 MOST_TEXT = 400_000  # characters of all passages that are read
 _LEAST = 2.0  # weight of shared words from which a figure counts as the same one
@@ -47,7 +47,7 @@ class Occurrence:
 
     passage: int
     start: int
-    figure: Written
+    figure: FigureText
     sentence: str
     stems: frozenset[str]
     around: _Around
@@ -107,7 +107,7 @@ class Passages:
         """How much a word says: rare ones more."""
         return 0.05 if word in _COMMON else math.log((self.sentences + 1) / (self.frequency.get(word, 0) + 0.5))
 
-    def find(self, figure: Written, text: str) -> Found:
+    def find(self, figure: FigureText, text: str) -> Found:
         """Where the passages state a figure.
 
         Args:
@@ -179,7 +179,7 @@ def _parts(sentence: str) -> list[tuple[int, str]]:
 _CUT = re.compile(r"[,;:]\s|\s(?:and|but|while|whereas|or|compared with|compared to|against|versus)\s|\s[—–]\s")
 
 
-def _shares(figure: Written, every: Sequence[Written], text: str) -> tuple[frozenset[str], frozenset[str]]:
+def _shares(figure: FigureText, every: Sequence[FigureText], text: str) -> tuple[frozenset[str], frozenset[str]]:
     """The words before the figure if it is the first, and its others up to its neighbors."""
     every = [f for f in every if f.start == figure.start or (_sort(f) == _sort(figure) and not (f.in_words and f.value == 1))]
     place = next((k for k, f in enumerate(every) if f.start == figure.start), 0)
@@ -203,7 +203,7 @@ def _together(one: Occurrence | None, other: Occurrence | None) -> bool:
     return one is not None and other is not None and (one.passage, one.start, one.sentence) == (other.passage, other.start, other.sentence)
 
 
-def _around(figure: Written, text: str, reach: int = 4) -> _Around:
+def _around(figure: FigureText, text: str, reach: int = 4) -> _Around:
     tokens = [w for w in words(text) if not w.stem[0].isdigit()]
     left = [w.stem for w in tokens if w.end <= figure.start][-reach:]
     right = [w.stem for w in tokens if w.start >= figure.end][:reach]
@@ -218,11 +218,11 @@ def _around(figure: Written, text: str, reach: int = 4) -> _Around:
     return _Around(frozenset(left), frozenset(right), key, left_key, "" if not right or right[0] in _COMMON else right[0])
 
 
-def _sort(figure: Written) -> str:
+def _sort(figure: FigureText) -> str:
     return figure.when.grain if figure.when else figure.kind
 
 
-def _same_unit(one: Written, other: Written) -> bool:
+def _same_unit(one: FigureText, other: FigureText) -> bool:
     if one.unit and other.unit and one.unit != other.unit:
         return one.unit in UNITS and other.unit in UNITS and UNITS[one.unit] == UNITS[other.unit]
     if bool(one.unit) != bool(other.unit):
@@ -230,7 +230,7 @@ def _same_unit(one: Written, other: Written) -> bool:
     return True
 
 
-def _same_value(figure: Written, other: Written) -> bool:
+def _same_value(figure: FigureText, other: FigureText) -> bool:
     if figure.when or other.when:
         return figure.when == other.when
     return figure.low <= other.value <= figure.high or bool(figure.bound and not other.bound and matches(figure, other.value))

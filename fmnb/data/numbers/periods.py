@@ -10,10 +10,10 @@ import numpy as np
 
 from .columns import Column
 from .condition import Condition
+from .figure_text import FigureText, When
 from .link_columns import ColumnMention
 from .number_words import number_of
 from .table import Table
-from .written import When, Written
 
 FIRST, LAST = "1000-01-01", "9999-12-31"
 _JOINED = re.compile(r"\s?(?:to|and|through|until|till|-|–|—|up to|into)\s?(?:the )?(?:end of )?", re.I)
@@ -38,7 +38,7 @@ class Periods:
 
 
 def periods(
-    text: str, dates: Sequence[Written], table: Table, columns: Sequence[ColumnMention], carried: Condition | None = None
+    text: str, dates: Sequence[FigureText], table: Table, columns: Sequence[ColumnMention], carried: Condition | None = None
 ) -> Periods:
     """The periods that a sentence names, as conditions on the table's date or year.
 
@@ -72,7 +72,7 @@ def _column(table: Table, named: Sequence[ColumnMention], fits: Callable[[Column
     return next((c for c in candidates if fits(c)), None)
 
 
-def _conditions(text: str, date: Written, when: When, time: Column | None, year: Column | None, month: Column | None) -> list[Condition]:
+def _conditions(text: str, date: FigureText, when: When, time: Column | None, year: Column | None, month: Column | None) -> list[Condition]:
     at = (date.start, date.end)
     if when.grain in ("month of any year", "quarter of any year") or (when.grain == "day" and not when.year):
         if when.grain == "month of any year" and month:

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .ask import Ask
 from .binding import clause
+from .figure_context import FigureContext
+from .figure_text import FigureText
 from .operations import direction
 from .reading import Reading
 from .units import comparable, convert
-from .written import Written
 
 MOST = 4  # earlier figures that can be operands
 _AGAIN = re.compile(
@@ -34,53 +34,53 @@ _DIFFERENCE = {"difference", "change", "range"}
 class Said:
     """A traced figure, its reading, and how many sentences ago it was said."""
 
-    figure: Written
+    figure: FigureText
     reading: Reading
     ago: int = 0
 
 
-def read_earlier(ask: Ask, said: Sequence[Said]) -> Iterator[Reading]:
+def read_earlier(context: FigureContext, said: Sequence[Said]) -> Iterator[Reading]:
     """Readings of a figure from those that were traced before it, or beside it in its sentence.
 
     Args:
-        ask: The figure.
+        context: The figure.
         said: Traced figures, in order.
 
     Yields:
         Readings whose operation the sentence names, or that stand right behind their operand.
     """
-    figure = ask.figure
+    figure = context.figure
     before = [s for s in said if s.ago == 0 and s.figure.end <= figure.start]
     if before:
-        yield from _again(ask, before[-1])
+        yield from _again(context, before[-1])
         if figure.kind in ("percent", "fraction"):
-            yield from _of_which(ask, before[-1])
-            yield from _share_of(ask, before[-1], said)
+            yield from _of_which(context, before[-1])
+            yield from _share_of(context, before[-1], said)
     operands = [s for s in said if s.ago <= 1 and s.figure.start != figure.start or s.ago][-MOST:]
     for a, b in itertools.combinations(operands, 2):
         if _alike(a, b):
-            yield from _compared(ask, a, b, tier=0 if not a.ago and not b.ago and len(operands) == 2 else 1)
-    if "sum" in ask.near and figure.kind == "number":
+            yield from _compared(context, a, b, tier=0 if not a.ago and not b.ago and len(operands) == 2 else 1)
+    if "sum" in context.near and figure.kind == "number":
         here = [s for s in before if _alike(s, before[0])]
         if len(here) > 1:
             total = sum(s.reading.value for s in here)
             yield Reading(1, "sum of figures", "sum of " + ", ".join(s.figure.text for s in here), total, parts=(total, 0.0))
 
 
-def restates(text: str, one: Written, other: Written) -> bool:
+def restates(text: str, one: FigureText, other: FigureText) -> bool:
     """Whether the second figure says the first again: 10 km (6.2 miles)."""
     between = text[max(one.end, one.whole_end) : other.start]
     return bool(between.strip()) and bool(_AGAIN.fullmatch(between)) and bool(_SAME.search(between))
 
 
-def _again(ask: Ask, last: Said) -> Iterator[Reading]:
+def _again(context: FigureContext, last: Said) -> Iterator[Reading]:
     """The same value in another unit or precision: $739,345, or roughly $0.74 million."""
-    figure = ask.figure
-    between = ask.text[max(last.figure.end, last.figure.whole_end) : figure.start]
+    figure = context.figure
+    between = context.text[max(last.figure.end, last.figure.whole_end) : figure.start]
     if (
         figure.kind != last.figure.kind
-        or ask.comparative
-        or RATE.match(ask.text, max(figure.end, figure.whole_end))
+        or context.comparative
+        or RATE.match(context.text, max(figure.end, figure.whole_end))
         or not _AGAIN.fullmatch(between)
         or not between.strip()
     ):
@@ -95,12 +95,12 @@ def _again(ask: Ask, last: Said) -> Iterator[Reading]:
         yield Reading(0, "restated", f"{last.figure.text} again", last.reading.value, last.reading.column, last.reading.conditions)
 
 
-def _share_of(ask: Ask, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
+def _share_of(context: FigureContext, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
     """A percentage right behind the figure that it is of: 87 tickets (13.6%), a gain of 9.9 mpg (45%)."""
-    between = ask.text[max(last.figure.end, last.figure.whole_end) : ask.figure.start]
+    between = context.text[max(last.figure.end, last.figure.whole_end) : context.figure.start]
     if not (_AGAIN.fullmatch(between) or _NOUN_BETWEEN.match(between)) or len(between) > 60:
         return
-    scale = 100.0 if ask.figure.kind == "percent" else 1.0
+    scale = 100.0 if context.figure.kind == "percent" else 1.0
     reading = last.reading
     if reading.operation == "difference" and reading.parts and reading.parts[1]:
         one, other = reading.parts
@@ -116,10 +116,10 @@ def _share_of(ask: Ask, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
         return
     if reading.operation not in ("count", "sum"):
         return
-    wholes = {ask.table.aggregate(reading.operation, reading.column, ()): 0}
+    wholes = {context.table.aggregate(reading.operation, reading.column, ()): 0}
     for condition in reading.conditions:
         rest = tuple(c for c in reading.conditions if c != condition)
-        wholes.setdefault(ask.table.aggregate(reading.operation, reading.column, rest), 0 if len(reading.conditions) > 1 else 1)
+        wholes.setdefault(context.table.aggregate(reading.operation, reading.column, rest), 0 if len(reading.conditions) > 1 else 1)
     for other_said in said:
         if other_said.figure.start != last.figure.start and _alike(other_said, last):
             wholes.setdefault(other_said.reading.value, 1)
@@ -131,16 +131,16 @@ def _share_of(ask: Ask, last: Said, said: Sequence[Said]) -> Iterator[Reading]:
             )
 
 
-def _of_which(ask: Ask, last: Said) -> Iterator[Reading]:
+def _of_which(context: FigureContext, last: Said) -> Iterator[Reading]:
     """A share of the figure before: €14.6 million, of which Engineering takes 45%."""
     reading = last.reading
-    if reading.operation not in ("count", "sum") or not _WHICH.search(ask.text[last.figure.end : ask.figure.start]):
+    if reading.operation not in ("count", "sum") or not _WHICH.search(context.text[last.figure.end : context.figure.start]):
         return
-    scale = 100.0 if ask.figure.kind == "percent" else 1.0
-    for filter_set in ask.filters.sets[:4]:
+    scale = 100.0 if context.figure.kind == "percent" else 1.0
+    for filter_set in context.filters.sets[:4]:
         if filter_set.conditions and reading.value:
             conditions = tuple(dict.fromkeys((*reading.conditions, *filter_set.conditions)))
-            part = ask.table.aggregate(reading.operation, reading.column, conditions)
+            part = context.table.aggregate(reading.operation, reading.column, conditions)
             what = f"share of {last.figure.text}"
             yield Reading(
                 filter_set.tier, "share", what, scale * part / reading.value, reading.column, conditions, parts=(part, reading.value)
@@ -157,36 +157,36 @@ def _alike(a: Said, b: Said) -> bool:
     return a.reading.column == b.reading.column
 
 
-def _compared(ask: Ask, a: Said, b: Said, tier: int) -> Iterator[Reading]:
-    figure = ask.figure
+def _compared(context: FigureContext, a: Said, b: Said, tier: int) -> Iterator[Reading]:
+    figure = context.figure
     x, y = a.reading.value, b.reading.value
-    low, high = clause(ask.text, figure.start, figure.end)
-    way = direction(ask.text[low:high]) or direction(ask.text)
+    low, high = clause(context.text, figure.start, figure.end)
+    way = direction(context.text[low:high]) or direction(context.text)
     names = f"{a.figure.text} and {b.figure.text}"
 
     def made(operation: str, value: float, parts: tuple[float, float]) -> Reading:
         return Reading(tier, operation, f"{operation} of {names}", value, a.reading.column, a.reading.conditions, parts=parts)
 
     big, small = max(x, y), min(x, y)
-    if figure.kind == a.figure.kind == "number" and (ask.comparative or (ask.near & _DIFFERENCE and _as_change(ask))):
+    if figure.kind == a.figure.kind == "number" and (context.comparative or (context.near & _DIFFERENCE and _as_change(context))):
         yield made("difference", big - small, (big, small))
     elif figure.kind == "points" and a.figure.kind == "percent":
         yield made("points", big - small, (big, small))
-    elif figure.kind == "percent" and a.figure.kind != "percent" and ask.near & _DIFFERENCE and small > 0:
+    elif figure.kind == "percent" and a.figure.kind != "percent" and context.near & _DIFFERENCE and small > 0:
         if way >= 0:
             yield made("growth", (big / small - 1) * 100, (big, small))
         if way <= 0:
             yield made("growth", (1 - small / big) * 100, (small, big))
-    elif (figure.kind == "multiple" or (figure.kind == "number" and "ratio" in ask.near)) and small > 0:
+    elif (figure.kind == "multiple" or (figure.kind == "number" and "ratio" in context.near)) and small > 0:
         yield made("ratio", big / small, (big, small))
 
 
-def _as_change(ask: Ask) -> bool:
+def _as_change(context: FigureContext) -> bool:
     """Whether the figure is said to be the change itself: an increase of 4.4, down 12.5."""
     return bool(
         re.search(
             r"\b(?:difference|gap|increase|decrease|drop|rise|gain|loss|decline|change|improvement|jump|fall|spread|margin|lead)\b.{0,20}$"
             r"|\b(?:up|down|by|adding|another|extra)\s(?:\w+\s)?[$€£]?$",
-            ask.before,
+            context.before,
         )
     )

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .ask import Ask
 from .binding import clause
 from .condition import Condition
+from .figure_context import FigureContext
 from .operations import DOWN, UP, direction
 from .reading import Reading
 
@@ -46,31 +46,31 @@ class _Pair:
     periods: bool = False
 
 
-def read_pairs(ask: Ask, mode: Mode, scale: float = 1.0) -> Iterator[Reading]:
+def read_pairs(context: FigureContext, mode: Mode, scale: float = 1.0) -> Iterator[Reading]:
     """Comparisons of two sides that the sentence names, in the direction that its words give.
 
     Args:
-        ask: The figure.
+        context: The figure.
         mode: What is computed of the two values.
         scale: 100 for percent.
 
     Yields:
         Readings with their two values as `parts`.
     """
-    named = [o for o in ask.named if o in _PAIRABLE]
-    for pair in _pairs(ask):
+    named = [o for o in context.named if o in _PAIRABLE]
+    for pair in _pairs(context):
         if mode == "points":
-            yield from _points(ask, pair, named)
+            yield from _points(context, pair, named)
         else:
-            yield from _of_columns(ask, pair, mode, scale, named)
+            yield from _of_columns(context, pair, mode, scale, named)
     if mode != "points":
-        yield from _two_columns(ask, mode, scale, named)
+        yield from _two_columns(context, mode, scale, named)
 
 
-def _pairs(ask: Ask) -> Iterator[_Pair]:
-    text = ask.text
-    against = dict(ask.filters.several)
-    seasons = [c for c in ask.linked.periods.conditions if c.relation != "period"]
+def _pairs(context: FigureContext) -> Iterator[_Pair]:
+    text = context.text
+    against = dict(context.filters.several)
+    seasons = [c for c in context.linked.periods.conditions if c.relation != "period"]
     if len({c.value for c in seasons}) == 2:
         against["season"] = seasons
     for conditions in against.values():
@@ -79,16 +79,16 @@ def _pairs(ask: Ask) -> Iterator[_Pair]:
         for a, b in itertools.combinations(conditions, 2):
             if _AGAINST.search(text[max(0, a.start - 60) : a.start]) and a.start < b.start:
                 a, b = b, a
-            for filter_set in ask.filters.sets[:4]:
+            for filter_set in context.filters.sets[:4]:
                 rest = tuple(c for c in filter_set.conditions if c.column != a.column)
                 yield _Pair(filter_set.tier, str(a.value), str(b.value), (*rest, a), (*rest, b))
-    if ask.linked.periods.pair:
-        later, earlier = _ordered(text, *ask.linked.periods.pair)
-        for filter_set in ask.filters.sets[:4]:
+    if context.linked.periods.pair:
+        later, earlier = _ordered(text, *context.linked.periods.pair)
+        for filter_set in context.filters.sets[:4]:
             rest = tuple(c for c in filter_set.conditions if c.relation != "period")
             yield _Pair(filter_set.tier, _years(later), _years(earlier), (*rest, later), (*rest, earlier), periods=True)
     if _OVERALL.search(text):
-        for filter_set in ask.filters.sets[:3]:
+        for filter_set in context.filters.sets[:3]:
             for condition in filter_set.conditions:
                 if condition.relation == "=":
                     rest = tuple(c for c in filter_set.conditions if c is not condition)
@@ -114,26 +114,26 @@ def _years(condition: Condition) -> str:
     return low[:4] if low[:4] == high[:4] else f"{low} to {high}"
 
 
-def _of_columns(ask: Ask, pair: _Pair, mode: Mode, scale: float, named: list[str]) -> Iterator[Reading]:
-    table = ask.table
+def _of_columns(context: FigureContext, pair: _Pair, mode: Mode, scale: float, named: list[str]) -> Iterator[Reading]:
+    table = context.table
     counts = table.aggregate("count", None, pair.one_filter), table.aggregate("count", None, pair.other_filter)
     if not counts[0] or not counts[1]:
         return
-    for mention in ask.columns:
+    for mention in context.columns:
         name = mention.column.name
         single = not math.isnan(table.aggregate("value", name, pair.one_filter))
         for operation in named or (["value"] if single else ["mean", "sum"]):
             values = table.aggregate(operation, name, pair.one_filter), table.aggregate(operation, name, pair.other_filter)
-            tier = pair.tier + ask.extra(mention) + (1 if operation == "sum" and not named else 0)
+            tier = pair.tier + context.extra(mention) + (1 if operation == "sum" and not named else 0)
             what = f"{'' if operation == 'value' else operation + ' of '}{name}, {pair.one} against {pair.other}"
-            yield from _compared(ask, mode, scale, tier, what, values, pair, operation, name, int(sum(counts)))
-    if not ask.columns or ask.guessed or ("count" in ask.linked.operations and not named):
+            yield from _compared(context, mode, scale, tier, what, values, pair, operation, name, int(sum(counts)))
+    if not context.columns or context.guessed or ("count" in context.linked.operations and not named):
         what = f"number of rows, {pair.one} against {pair.other}"
-        yield from _compared(ask, mode, scale, pair.tier, what, counts, pair, "count", None, int(sum(counts)))
+        yield from _compared(context, mode, scale, pair.tier, what, counts, pair, "count", None, int(sum(counts)))
 
 
 def _compared(
-    ask: Ask,
+    context: FigureContext,
     mode: Mode,
     scale: float,
     tier: int,
@@ -154,18 +154,18 @@ def _compared(
     if mode == "ratio":
         if other:
             yield reading(one / other, tier)
-        if not pair.periods and one and re.search(r"\bbetween\b", ask.text):
+        if not pair.periods and one and re.search(r"\bbetween\b", context.text):
             yield reading(other / one, tier, " (turned)")
         return
     if mode == "growth" and not other:
         return
     value = (one / other - 1) * scale if mode == "growth" else one - other
-    if ask.figure.value < 0 or ask.figure.text.startswith("+"):
+    if context.figure.value < 0 or context.figure.text.startswith("+"):
         yield reading(value, tier)
         return
-    stated = _stated_direction(ask)
+    stated = _stated_direction(context)
     if stated and value * stated < 0:  # a figure without a sign takes its direction from the words
-        if pair.periods or _DIRECTED.search(ask.text):
+        if pair.periods or _DIRECTED.search(context.text):
             yield reading(abs(value), 9, ", the other direction")
             return
         if mode == "growth" and one:
@@ -173,27 +173,27 @@ def _compared(
     yield reading(abs(value), tier)
 
 
-def _stated_direction(ask: Ask) -> int:
-    low, high = clause(ask.text, ask.figure.start, ask.figure.end)
-    local = ask.text[low:high]
-    return direction(local) or (0 if _both(local) else direction(ask.text))
+def _stated_direction(context: FigureContext) -> int:
+    low, high = clause(context.text, context.figure.start, context.figure.end)
+    local = context.text[low:high]
+    return direction(local) or (0 if _both(local) else direction(context.text))
 
 
 def _both(text: str) -> bool:
     return bool(UP.search(text) and DOWN.search(text))
 
 
-def _points(ask: Ask, pair: _Pair, named: list[str]) -> Iterator[Reading]:
+def _points(context: FigureContext, pair: _Pair, named: list[str]) -> Iterator[Reading]:
     """Differences of shares, or of columns in percent."""
-    table = ask.table
-    for mention in ask.columns:
+    table = context.table
+    for mention in context.columns:
         column = mention.column
-        if column.numbers is None or not (column.percent or _within_100(ask, column.name)):
+        if column.numbers is None or not (column.percent or _within_100(context, column.name)):
             continue
         for operation in named or ["value", "mean"]:
             values = table.aggregate(operation, column.name, pair.one_filter), table.aggregate(operation, column.name, pair.other_filter)
             what = f"{operation} of {column.name}, {pair.one} against {pair.other}"
-            yield from _compared(ask, "points", 1.0, pair.tier, what, values, pair, operation, column.name, 2)
+            yield from _compared(context, "points", 1.0, pair.tier, what, values, pair, operation, column.name, 2)
     for condition in pair.one_filter:
         if condition not in pair.other_filter:
             continue
@@ -206,27 +206,27 @@ def _points(ask: Ask, pair: _Pair, named: list[str]) -> Iterator[Reading]:
                 100 * table.aggregate("count", None, pair.other_filter) / bases[1],
             )
             what = f"share of {condition}, {pair.one} against {pair.other}"
-            yield from _compared(ask, "points", 1.0, pair.tier, what, shares, pair, "share", None, int(sum(bases)))
+            yield from _compared(context, "points", 1.0, pair.tier, what, shares, pair, "share", None, int(sum(bases)))
 
 
-def _within_100(ask: Ask, column: str) -> bool:
-    low, high = ask.table.aggregate("min", column, ()), ask.table.aggregate("max", column, ())
+def _within_100(context: FigureContext, column: str) -> bool:
+    low, high = context.table.aggregate("min", column, ()), context.table.aggregate("max", column, ())
     return 0 <= low and high <= 100
 
 
-def _two_columns(ask: Ask, mode: Mode, scale: float, named: list[str]) -> Iterator[Reading]:
+def _two_columns(context: FigureContext, mode: Mode, scale: float, named: list[str]) -> Iterator[Reading]:
     """Two columns of the same rows: arrival delay against departure delay."""
-    mentions = [m for m in ask.linked.measures if not ask.extra(m)][:4]
+    mentions = [m for m in context.linked.measures if not context.extra(m)][:4]
     for a, b in list(itertools.combinations(sorted(mentions, key=lambda m: m.start), 2))[:4]:
-        between = ask.text[a.end : b.start] if a.end <= b.start else "and"
+        between = context.text[a.end : b.start] if a.end <= b.start else "and"
         if not _BETWEEN_COLUMNS.search(between):
             continue
-        for filter_set in ask.filters.sets[:4]:
+        for filter_set in context.filters.sets[:4]:
             pair = _Pair(filter_set.tier, a.column.name, b.column.name, filter_set.conditions, filter_set.conditions)
             for operation in named or ["value", "mean", "sum"]:
                 values = (
-                    ask.table.aggregate(operation, a.column.name, pair.one_filter),
-                    ask.table.aggregate(operation, b.column.name, pair.one_filter),
+                    context.table.aggregate(operation, a.column.name, pair.one_filter),
+                    context.table.aggregate(operation, b.column.name, pair.one_filter),
                 )
                 what = f"{operation} of {a.column.name} against {b.column.name}"
-                yield from _compared(ask, mode, scale, pair.tier, what, values, pair, operation, a.column.name, 0)
+                yield from _compared(context, mode, scale, pair.tier, what, values, pair, operation, a.column.name, 0)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .ask import Ask
 from .binding import clause
+from .figure_context import FigureContext
 from .read_aggregates import read_aggregates, read_range
 from .read_counts import read_counts
 from .read_earlier import RATE
@@ -44,119 +44,119 @@ _HEADER = re.compile(r"\s*(?:number of\s)?([A-Za-z]+) for [^:]{1,60}:\s", re.I)
 _TIMES = re.compile(r"\bas\b|\bthan\b|\bthe\b|\bthat\b|\bits\b")
 
 
-def readings(ask: Ask) -> list[Reading]:
+def readings(context: FigureContext) -> list[Reading]:
     """The readings that a sentence allows for a figure, at most 240.
 
     Args:
-        ask: The figure and what its sentence offers.
+        context: The figure and what its sentence offers.
 
     Returns:
         Readings of all tiers, without those whose unit cannot be compared with the figure's.
     """
     found = []
-    for reading in itertools.islice(_all(ask), 4 * MOST_READINGS):
-        if (converted := in_figures_unit(reading, ask)) is not None and converted.value == converted.value:
-            found.append(replace(converted, table=ask.table.name))
+    for reading in itertools.islice(_all(context), 4 * MOST_READINGS):
+        if (converted := in_figures_unit(reading, context)) is not None and converted.value == converted.value:
+            found.append(replace(converted, table=context.table.name))
         if len(found) == MOST_READINGS:
             break
     return found
 
 
-def _all(ask: Ask) -> Iterator[Reading]:
-    match ask.figure.kind:
+def _all(context: FigureContext) -> Iterator[Reading]:
+    match context.figure.kind:
         case "number":
-            yield from _number(ask)
+            yield from _number(context)
         case "percent" | "fraction":
-            yield from _percent(ask)
+            yield from _percent(context)
         case "points":
-            yield from read_pairs(ask, "points")
-            yield from read_spread(ask)
+            yield from read_pairs(context, "points")
+            yield from read_spread(context)
         case "multiple":
-            yield from read_pairs(ask, "ratio")
-            yield from read_spread(ask)
-            yield from _times(ask)
+            yield from read_pairs(context, "ratio")
+            yield from read_spread(context)
+            yield from _times(context)
         case "ordinal":
-            yield from read_ranks(ask)
+            yield from read_ranks(context)
 
 
-def _number(ask: Ask) -> Iterator[Reading]:
-    yield from read_rows(ask)
-    ranged = list(read_range(ask))
+def _number(context: FigureContext) -> Iterator[Reading]:
+    yield from read_rows(context)
+    ranged = list(read_range(context))
     if ranged:
         yield from ranged
         return
-    operations = ask.linked.operations
-    counted = _counts_rows(ask)
-    if not ask.comparative and not counted:
-        rate = RATE.match(ask.text, max(ask.figure.end, ask.figure.whole_end))
-        yield from (r for r in read_aggregates(ask) if not (rate and r.operation == "sum"))
-    yield from read_counts(ask)
-    low, high = clause(ask.text, ask.figure.start, ask.figure.end)
-    local = {c.operation for c in ask.linked.cues if low <= c.start and c.end <= high}
-    if ask.comparative or {"difference", "change", "range"} & local:
-        yield from read_pairs(ask, "difference")
-    yield from read_spread(ask)
+    operations = context.linked.operations
+    counted = _counts_rows(context)
+    if not context.comparative and not counted:
+        rate = RATE.match(context.text, max(context.figure.end, context.figure.whole_end))
+        yield from (r for r in read_aggregates(context) if not (rate and r.operation == "sum"))
+    yield from read_counts(context)
+    low, high = clause(context.text, context.figure.start, context.figure.end)
+    local = {c.operation for c in context.linked.cues if low <= c.start and c.end <= high}
+    if context.comparative or {"difference", "change", "range"} & local:
+        yield from read_pairs(context, "difference")
+    yield from read_spread(context)
     if "ratio" in operations:
-        yield from read_pairs(ask, "ratio")
-    yield from read_top(ask)
-    yield from read_per_group(ask)
-    if not ask.comparative and not counted:
-        yield from read_wide(ask)
+        yield from read_pairs(context, "ratio")
+    yield from read_top(context)
+    yield from read_per_group(context)
+    if not context.comparative and not counted:
+        yield from read_wide(context)
 
 
-def _counts_rows(ask: Ask) -> bool:
+def _counts_rows(context: FigureContext) -> bool:
     """Whether the figure is said to count the table's rows: 254 cars, or "cars" as the header above it."""
-    nouns = [m.group(1) for m in (_OWN_NOUN.match(ask.after), _HEADER.match(ask.text)) if m]
-    return any(stem(noun.lower()) == stem(ask.table.name.lower()) for noun in nouns)
+    nouns = [m.group(1) for m in (_OWN_NOUN.match(context.after), _HEADER.match(context.text)) if m]
+    return any(stem(noun.lower()) == stem(context.table.name.lower()) for noun in nouns)
 
 
-def _percent(ask: Ask) -> Iterator[Reading]:
-    scale = 100.0 if ask.figure.kind == "percent" else 1.0
-    operations = ask.linked.operations
-    signed = ask.figure.text[:1] in "+-−" and ask.can_compare
+def _percent(context: FigureContext) -> Iterator[Reading]:
+    scale = 100.0 if context.figure.kind == "percent" else 1.0
+    operations = context.linked.operations
+    signed = context.figure.text[:1] in "+-−" and context.can_compare
     changes = signed or bool({"change", "difference"} & operations)
     if changes:
-        yield from read_pairs(ask, "growth", scale)
-    compared = ask.comparative and ask.can_compare
-    if not compared and (_SHARED.match(ask.after) or "share" in operations or not changes or not ask.can_compare):
-        yield from read_shares(ask, scale)
-    if ask.figure.kind == "percent" and not compared:
-        yield from _percent_columns(ask)
-        yield from read_range(ask)
-    yield from read_top(ask)
+        yield from read_pairs(context, "growth", scale)
+    compared = context.comparative and context.can_compare
+    if not compared and (_SHARED.match(context.after) or "share" in operations or not changes or not context.can_compare):
+        yield from read_shares(context, scale)
+    if context.figure.kind == "percent" and not compared:
+        yield from _percent_columns(context)
+        yield from read_range(context)
+    yield from read_top(context)
 
 
-def _percent_columns(ask: Ask) -> Iterator[Reading]:
+def _percent_columns(context: FigureContext) -> Iterator[Reading]:
     """Columns whose values are percentages, or shares up to 1."""
-    for mention in ask.columns:
+    for mention in context.columns:
         name = mention.column.name
-        low, high = ask.table.aggregate("min", name, ()), ask.table.aggregate("max", name, ())
+        low, high = context.table.aggregate("min", name, ()), context.table.aggregate("max", name, ())
         if not (mention.column.percent or (0 <= low and high <= 100)):
             continue
         scale = 100.0 if high <= 1 else 1.0
-        for filter_set in ask.filters.sets:
-            rows = int(ask.table.mask(filter_set.conditions).sum())
-            for operation in ([*ask.named, "value"] if ask.named else ["value", "mean"]) if rows else []:
-                value = scale * ask.table.aggregate(operation, name, filter_set.conditions)
+        for filter_set in context.filters.sets:
+            rows = int(context.table.mask(filter_set.conditions).sum())
+            for operation in ([*context.named, "value"] if context.named else ["value", "mean"]) if rows else []:
+                value = scale * context.table.aggregate(operation, name, filter_set.conditions)
                 what = name if operation == "value" else f"{operation} of {name}"
-                tier = filter_set.tier + ask.extra(mention)
+                tier = filter_set.tier + context.extra(mention)
                 yield Reading(tier, operation, what, value, name, filter_set.conditions, rows)
 
 
-def _times(ask: Ask) -> Iterator[Reading]:
+def _times(context: FigureContext) -> Iterator[Reading]:
     """How often: it snowed three times."""
-    figure = ask.figure
+    figure = context.figure
     whole = figure.value == round(figure.value) and figure.text.endswith("times")
-    if whole and "difference" not in ask.linked.operations and not _TIMES.search(ask.after[:30]):
-        for filter_set in ask.filters.sets:
-            value = ask.table.aggregate("count", None, filter_set.conditions)
+    if whole and "difference" not in context.linked.operations and not _TIMES.search(context.after[:30]):
+        for filter_set in context.filters.sets:
+            value = context.table.aggregate("count", None, filter_set.conditions)
             yield Reading(filter_set.tier, "count", "number of rows", value, None, filter_set.conditions, int(value))
 
 
-def in_figures_unit(reading: Reading, ask: Ask) -> Reading | None:
+def in_figures_unit(reading: Reading, context: FigureContext) -> Reading | None:
     """The reading in the unit of the figure; None if the column's unit is another sort."""
-    figure = ask.figure
-    column = ask.table.columns.get(reading.column or "")
+    figure = context.figure
+    column = context.table.columns.get(reading.column or "")
     unit = column.unit if column else None
     if figure.kind != "number" or not figure.unit or not unit or figure.unit == unit or reading.operation in _COUNTS:
         return reading

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .ask import Ask, ask
 from .condition import Condition
+from .figure_context import FigureContext, context_of
+from .figure_text import FigureText
 from .filter_sets import Carried
 from .language import is_english
-from .linked import Linked, link
 from .no_claims import no_claim
 from .parse import figures
 from .passages import Passages
@@ -19,10 +19,10 @@ from .read_ranks import top_of
 from .reading import Reading
 from .readings import readings
 from .report import Figure, NumberReport
+from .sentence_links import SentenceLinks, link
 from .sentences import Sentence, sentences
 from .table import MOST_VALUES, Table
 from .verdict import choose, in_passage, not_traced, record, traced, unit_note
-from .written import Written
 
 MOST_FIGURES = 200
 MOST_TEXT = 50_000
@@ -79,13 +79,13 @@ class Tracer:
 class _Reader:
     """One sentence: links it, reads its figures, then reads open ones from the others."""
 
-    def __init__(self, tracer: Tracer, sentence: Sentence, written: list[Written], context: _Context) -> None:
+    def __init__(self, tracer: Tracer, sentence: Sentence, written: list[FigureText], context: _Context) -> None:
         self.passages, self.sentence, self.written, self.context = tracer.passages, sentence, written, context
         self.linked = self._links(tracer.tables)
         self.said: list[Said] = []
         self.results: dict[int, Figure] = {}
 
-    def _links(self, tables: Sequence[Table]) -> list[Linked]:
+    def _links(self, tables: Sequence[Table]) -> list[SentenceLinks]:
         """The sentence in the tables that it names most of; two only if they are as good."""
         every = figures(self.sentence.text) if self.sentence.figures_from else self.written
         made = []
@@ -96,7 +96,7 @@ class _Reader:
         return [linked for linked in made if linked.strength >= made[0].strength - 0.5][:2]
 
     def read(self) -> list[Figure]:
-        open_figures: list[tuple[Written, list[Ask], list[Reading]]] = []
+        open_figures: list[tuple[FigureText, list[FigureContext], list[Reading]]] = []
         limits = {limit.figure.start for linked in self.linked for limit in linked.thresholds}
         for figure in sorted(self.written, key=lambda f: f.start in limits):  # a limit comes after what it limits
             result = self._without_reading(figure) or self._used_as_limit(figure)
@@ -114,7 +114,7 @@ class _Reader:
         self._remember()
         return [self.results[f.start] for f in self.written]
 
-    def _without_reading(self, figure: Written) -> Figure | None:
+    def _without_reading(self, figure: FigureText) -> Figure | None:
         """The record of a figure that is no claim, or a date."""
         offset, text = self.sentence.start, self.sentence.text
         if not self.sentence.figures_from and (why := no_claim(figure, text)):
@@ -134,16 +134,17 @@ class _Reader:
             return record(figure, offset, "untraced" if figure.when and figure.when.grain != "month of any year" else "label", "not traced")
         return record(figure, offset, "label", "a date that chooses rows" if used else "a date")
 
-    def _used_as_limit(self, figure: Written) -> Figure | None:
+    def _used_as_limit(self, figure: FigureText) -> Figure | None:
         """The record of the 30 in "above 30 mpg", if another figure was traced under this condition."""
         stated = {limit.condition for linked in self.linked for limit in linked.thresholds if limit.figure.start == figure.start}
         if any(stated & set(said.reading.conditions) for said in self.said):
             return record(figure, self.sentence.start, "condition", "a condition of the sentence")
         return None
 
-    def _read(self, figure: Written) -> tuple[list[Ask], list[Reading]]:
+    def _read(self, figure: FigureText) -> tuple[list[FigureContext], list[Reading]]:
         asks = [
-            ask(figure, linked, self._carried(linked.table.name), self.context.topics.get(linked.table.name, ())) for linked in self.linked
+            context_of(figure, linked, self._carried(linked.table.name), self.context.topics.get(linked.table.name, ()))
+            for linked in self.linked
         ]
         return asks, [r for a in asks for r in readings(a)]
 
@@ -151,7 +152,7 @@ class _Reader:
         heading = self.context.headings.get(table, [])
         return Carried(tuple(heading or self.context.conditions.get(table, ())), bool(heading))
 
-    def _match(self, figure: Written, asks: list[Ask], found: list[Reading]) -> Figure | None:
+    def _match(self, figure: FigureText, asks: list[FigureContext], found: list[Reading]) -> Figure | None:
         reading, odds = choose(figure, found)
         if reading is None:
             return None
@@ -159,7 +160,7 @@ class _Reader:
         self.said.append(Said(figure, reading))
         return traced(figure, self.sentence.start, reading, odds, unit_note(figure, reading, own))
 
-    def _match_earlier(self, figure: Written, asks: list[Ask]) -> Figure | None:
+    def _match_earlier(self, figure: FigureText, asks: list[FigureContext]) -> Figure | None:
         before = sorted(self.said, key=lambda s: s.figure.start)
         operands = [*[replace(s, ago=s.ago + 1) for s in self.context.said], *before]
         for one in asks[:1]:
@@ -170,7 +171,7 @@ class _Reader:
                 return traced(figure, self.sentence.start, reading, odds)
         return None
 
-    def _match_passage(self, figure: Written) -> Figure | None:
+    def _match_passage(self, figure: FigureText) -> Figure | None:
         if not self.passages:
             return None
         found = self.passages.find(figure, self.sentence.text)
@@ -178,7 +179,7 @@ class _Reader:
             return None
         return in_passage(figure, self.sentence.start, found, [o.figure.value for o in self.passages.occurrences])
 
-    def _rest(self, figure: Written, asks: list[Ask], found: list[Reading]) -> Figure:
+    def _rest(self, figure: FigureText, asks: list[FigureContext], found: list[Reading]) -> Figure:
         offset = self.sentence.start
         stated = {limit.figure.start for linked in self.linked for limit in (*linked.thresholds, *linked.exact)}
         others = any(g.start != figure.start and g.kind != "date" and not no_claim(g, self.sentence.text) for g in self.written)
@@ -207,7 +208,7 @@ class _Reader:
 
     def _drop_doubles_of_passages(self) -> None:
         """Takes back figures of a sentence that share one place in a passage."""
-        places: dict[tuple[object, ...], list[Written]] = {}
+        places: dict[tuple[object, ...], list[FigureText]] = {}
         for figure in self.written:
             source = self.results[figure.start].source
             if source is not None and source.passage is not None:

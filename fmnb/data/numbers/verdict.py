@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .ask import Ask
+from .figure_context import FigureContext
+from .figure_text import FigureText
 from .link_columns import SURE
 from .matching import chance, is_near, is_slip, matches, written_like
 from .operations import AGGREGATES
@@ -13,7 +14,6 @@ from .read_wide import WIDE_TIER
 from .reading import Reading
 from .report import WEAK, Figure, Origin, State
 from .units import UNITS
-from .written import Written
 
 NAMED_TIER = 1  # readings up to this tier match by themselves
 _WIDE_CHANCE = 0.01
@@ -22,7 +22,7 @@ _COUNTED = re.compile(r"\s*(?:rows?|records?|sources?|passages?|lines?|columns?|
 _SIGNIFICANT = re.compile(r"[1-9](?:[\d,.\s]*\d)?")
 
 
-def choose(figure: Written, readings: list[Reading]) -> tuple[Reading | None, float]:
+def choose(figure: FigureText, readings: list[Reading]) -> tuple[Reading | None, float]:
     """The reading that gives the figure, and the chance of such a match; None if none does.
 
     A reading of a guess counts only for a figure of three digits or more that chance would hardly meet.
@@ -40,13 +40,13 @@ def choose(figure: Written, readings: list[Reading]) -> tuple[Reading | None, fl
     return (min(fitting, key=lambda r: r.tier), odds) if odds <= _WIDE_CHANCE else (None, odds)
 
 
-def _digits(figure: Written) -> int:
+def _digits(figure: FigureText) -> int:
     """How many digits are written, from the first that is not zero."""
     found = _SIGNIFICANT.search(figure.text)
     return sum(c.isdigit() for c in found.group()) if found else 0
 
 
-def traced(figure: Written, offset: int, reading: Reading, odds: float, note: str = "") -> Figure:
+def traced(figure: FigureText, offset: int, reading: Reading, odds: float, note: str = "") -> Figure:
     """The record of a figure that a reading gives."""
     where = " and ".join(map(str, reading.conditions))
     rows = f" ({reading.rows:,} {'row' if reading.rows == 1 else 'rows'})" if reading.rows else ""
@@ -61,7 +61,7 @@ def traced(figure: Written, offset: int, reading: Reading, odds: float, note: st
     return record(figure, offset, "exact" if reading.cell else "recomputed", text, origin, reading.value, odds)
 
 
-def in_passage(figure: Written, offset: int, found: Found, values: list[float]) -> Figure:
+def in_passage(figure: FigureText, offset: int, found: Found, values: list[float]) -> Figure:
     """The record of a figure that a passage states."""
     assert found.same is not None
     at = found.same
@@ -70,9 +70,9 @@ def in_passage(figure: Written, offset: int, found: Found, values: list[float]) 
     return record(figure, offset, "passage", f"traced to passage {at.passage + 1}: {at.quote()}", origin, at.figure.value, odds)
 
 
-def not_traced(figure: Written, offset: int, ask: Ask | None, readings: list[Reading], note: str = "") -> Figure:
+def not_traced(figure: FigureText, offset: int, context: FigureContext | None, readings: list[Reading], note: str = "") -> Figure:
     """The record of a figure that nothing gives: amber if one full reading is close, else neutral."""
-    close = _close(figure, ask, readings) if ask else None
+    close = _close(figure, context, readings) if context else None
     if close is None:
         return record(figure, offset, "untraced", f"not traced{': ' + note if note else ''}")
     where = " and ".join(map(str, close.conditions))
@@ -82,14 +82,14 @@ def not_traced(figure: Written, offset: int, ask: Ask | None, readings: list[Rea
     return record(figure, offset, "differs", text, origin, close.value)
 
 
-def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None:
+def _close(figure: FigureText, context: FigureContext, readings: list[Reading]) -> Reading | None:
     """The one full reading, if the figure is near it in the way that errors are."""
     full = [r for r in readings if r.tier == 0]
-    if _COUNTED.match(ask.linked.text, figure.end):
+    if _COUNTED.match(context.linked.text, figure.end):
         full = [r for r in full if r.operation == "count"]
-    if any(_without_a_condition(figure, ask, r) for r in full):
+    if any(_without_a_condition(figure, context, r) for r in full):
         return None  # the condition may belong to another figure of the sentence
-    if not full or figure.hedged or figure.bound or figure.in_words or ask.guessed and any(r.column for r in full):
+    if not full or figure.hedged or figure.bound or figure.in_words or context.guessed and any(r.column for r in full):
         return None
     values = {round(r.value, 9) for r in full}
     slips = [r for r in full if is_slip(figure, r.value)]
@@ -100,22 +100,22 @@ def _close(figure: Written, ask: Ask, readings: list[Reading]) -> Reading | None
     rivals = [r for r in readings if r.tier <= NAMED_TIER and (r.operation, r.column) == (full[0].operation, full[0].column)]
     if len({round(r.value, 9) for r in rivals}) > 1:
         return None
-    sure = all(m.score >= SURE for m in ask.columns) or full[0].column is None
-    plain = full[0].cell or full[0].operation in ask.named or full[0].operation == "count"
-    return full[0] if sure and plain and not ask.comparative else None
+    sure = all(m.score >= SURE for m in context.columns) or full[0].column is None
+    plain = full[0].cell or full[0].operation in context.named or full[0].operation == "count"
+    return full[0] if sure and plain and not context.comparative else None
 
 
-def _without_a_condition(figure: Written, ask: Ask, reading: Reading) -> bool:
+def _without_a_condition(figure: FigureText, context: FigureContext, reading: Reading) -> bool:
     """Whether the figure is right once one condition, or all, is left out."""
     if reading.operation not in (*AGGREGATES, "count", "value") or (reading.operation != "count" and not reading.column):
         return False
     fewer = [(), *(tuple(c for c in reading.conditions if c != dropped) for dropped in reading.conditions)]
     operations = (reading.operation, "mean") if reading.operation == "value" else (reading.operation,)
-    return any(matches(figure, ask.table.aggregate(o, reading.column, c)) for c in fewer if c != reading.conditions for o in operations)
+    return any(matches(figure, context.table.aggregate(o, reading.column, c)) for c in fewer if c != reading.conditions for o in operations)
 
 
 def record(
-    figure: Written,
+    figure: FigureText,
     offset: int,
     state: State,
     explanation: str,
@@ -128,9 +128,9 @@ def record(
     return Figure(figure.text, span, figure.value, (figure.low, figure.high), figure.unit, state, source, computed, odds, explanation)
 
 
-def unit_note(figure: Written, reading: Reading, ask: Ask) -> str:
+def unit_note(figure: FigureText, reading: Reading, context: FigureContext) -> str:
     """What was not checked about a unit."""
-    column = ask.table.columns.get(reading.column or "")
+    column = context.table.columns.get(reading.column or "")
     if figure.unit and column and not column.unit and (figure.unit in UNITS or figure.unit.isupper()) and reading.column:
         return f"the unit {figure.unit} was not checked, since column {column.name} states none"
     return ""

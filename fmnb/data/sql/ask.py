@@ -48,8 +48,8 @@ _START = re.compile(r"(?:--[^\n]*\n|\s|\()*(?:select|with|from|values)\b", re.I)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question, answered: the result, who wrote the query, and the runs it took."""
+class QueryRun:
+    """The run of a question: the result, who wrote the query, and the runs it took."""
 
     result: Result
     model: str
@@ -67,7 +67,7 @@ def ask(
     limits: Limits,
     options: Options,
     sinks: Sequence[Sink] = (),
-) -> Asked:
+) -> QueryRun:
     """Ask a model for a query and run it.
 
     Raises:
@@ -98,7 +98,7 @@ def ask(
                     prepared = _prepared(_joined(_prompt(engine, profiles, question), written, _repair(engine, e)), model, options)
         finish(result, attempt)
     assert prepared.response is not None
-    return Asked(result, prepared.response.model or prepared.call.target.name, parent, tuple(runs), attempt, usage)
+    return QueryRun(result, prepared.response.model or prepared.call.target.name, parent, tuple(runs), attempt, usage)
 
 
 def _prompt(engine: Engine, profiles: Sequence[cards.TableProfile], question: str) -> Text:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from .binding import bind, clause
 from .columns import Column
+from .figure_text import FigureText
 from .filter_sets import NOTHING, Carried, Filters, filters_of
 from .link_columns import SURE, ColumnMention
-from .linked import Linked, in_unit_of
 from .operations import AGGREGATES, Cue
+from .sentence_links import SentenceLinks, in_unit_of
 from .table import Table
 from .units import CURRENCIES, UNITS, comparable
-from .written import Written
 
 _CODES = set(CURRENCIES.values())
 _ABOUT = r"(?:about |around |roughly |~|nearly |almost |some |approximately |just |a good |more than |over )?(?:US)?[$€£]?"
@@ -45,16 +45,16 @@ _TO = re.compile(rf"\bto\s{_ABOUT}$")
 
 
 @dataclass(frozen=True)
-class Ask:
+class FigureContext:
     """A figure and what may explain it.
 
     `named` are the aggregates that are named for it, nearest first, `near` all operations near it.
     `guessed` tells that no column was named and the only fitting one was taken.
     """
 
-    figure: Written
-    linked: Linked
-    main: tuple[Written, ...]
+    figure: FigureText
+    linked: SentenceLinks
+    main: tuple[FigureText, ...]
     filters: Filters
     columns: tuple[ColumnMention, ...]
     guessed: bool
@@ -93,7 +93,7 @@ class Ask:
         return 0 if mention.score >= SURE else 1
 
 
-def ask(figure: Written, linked: Linked, context: Carried = NOTHING, topics: Sequence[str] = ()) -> Ask:
+def context_of(figure: FigureText, linked: SentenceLinks, context: Carried = NOTHING, topics: Sequence[str] = ()) -> FigureContext:
     """Collects what a sentence offers one of its figures.
 
     Args:
@@ -112,16 +112,18 @@ def ask(figure: Written, linked: Linked, context: Carried = NOTHING, topics: Seq
     seasons = [c for c in linked.periods.conditions if c.relation != "period"]
     can_compare = bool(filters.several or linked.periods.pair or len(seasons) == 2)
     comparative = _is_comparative(figure, linked, can_compare)
-    return Ask(figure, linked, main, filters, tuple(columns), guessed, named, near, comparative)
+    return FigureContext(figure, linked, main, filters, tuple(columns), guessed, named, near, comparative)
 
 
-def _main(linked: Linked) -> tuple[Written, ...]:
+def _main(linked: SentenceLinks) -> tuple[FigureText, ...]:
     """The claims that are no thresholds, or all of them."""
     stated = {limit.figure.start for limit in (*linked.thresholds, *linked.exact)}
     return tuple(f for f in linked.claims if f.start not in stated) or linked.claims
 
 
-def _columns(figure: Written, linked: Linked, main: Sequence[Written], topics: Sequence[str]) -> tuple[list[ColumnMention], bool]:
+def _columns(
+    figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText], topics: Sequence[str]
+) -> tuple[list[ColumnMention], bool]:
     own = {limit.condition.column for limit in linked.exact if limit.figure.start == figure.start}
     fitting = [
         m
@@ -151,7 +153,7 @@ class _Span:
     mentions: tuple[ColumnMention, ...]
 
 
-def _unnamed(figure: Written, linked: Linked, topics: Sequence[str]) -> list[ColumnMention]:
+def _unnamed(figure: FigureText, linked: SentenceLinks, topics: Sequence[str]) -> list[ColumnMention]:
     """Columns for a figure where none is named: by unit, by the topic so far, or the only one."""
     if figure.kind not in ("number", "percent", "multiple", "points"):
         return []
@@ -177,7 +179,7 @@ def _unnamed(figure: Written, linked: Linked, topics: Sequence[str]) -> list[Col
     return [ColumnMention(c, figure.start, figure.start, 0.7) for c in known[:1]]
 
 
-def _operations(figure: Written, linked: Linked, main: Sequence[Written]) -> tuple[tuple[str, ...], frozenset[str]]:
+def _operations(figure: FigureText, linked: SentenceLinks, main: Sequence[FigureText]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Aggregates that are named for the figure, nearest first, and all operations between its neighbors."""
     place = next((k for k, g in enumerate(main) if g.start == figure.start), 0)
     low = main[place - 1].end if place and main else 0
@@ -203,7 +205,7 @@ def _operations(figure: Written, linked: Linked, main: Sequence[Written]) -> tup
     return tuple(named), frozenset(c.operation for c in cues)
 
 
-def _own(cues: list[Cue], figure: Written, before: Written | None, text: str) -> list[Cue]:
+def _own(cues: list[Cue], figure: FigureText, before: FigureText | None, text: str) -> list[Cue]:
     """The aggregates of this figure: those before it in its clause, and those right behind it.
 
     The maximum of "an average of 3, with a maximum of 9" is that of the 9.
@@ -220,7 +222,7 @@ def _own(cues: list[Cue], figure: Written, before: Written | None, text: str) ->
     return ahead + behind if ahead else cues
 
 
-def _distance(cue: Cue, figure: Written, text: str) -> tuple[int, int]:
+def _distance(cue: Cue, figure: FigureText, text: str) -> tuple[int, int]:
     low, high = clause(text, figure.start, figure.end)
     inside = low <= cue.start and cue.end <= high
     if cue.end <= figure.start:
@@ -228,7 +230,7 @@ def _distance(cue: Cue, figure: Written, text: str) -> tuple[int, int]:
     return (1 if cue.start - figure.end <= 25 and inside else 3), cue.start - figure.end
 
 
-def _names_a_group(cue: Cue, linked: Linked) -> bool:
+def _names_a_group(cue: Cue, linked: SentenceLinks) -> bool:
     """Whether "the best site" or "the worst year" tells which group it is, and not which statistic."""
     if cue.operation not in ("max", "min") or not (linked.values or linked.periods.conditions):
         return False
@@ -237,7 +239,7 @@ def _names_a_group(cue: Cue, linked: Linked) -> bool:
     return any(m.column.kind in ("text", "flag") and 0 <= m.start - cue.end <= 1 for m in linked.groupings)
 
 
-def _is_comparative(figure: Written, linked: Linked, can_compare: bool) -> bool:
+def _is_comparative(figure: FigureText, linked: SentenceLinks, can_compare: bool) -> bool:
     text = linked.text
     before = text[max(0, figure.start - 40) : figure.start]
     if can_compare and _BY.search(before):

@@ -20,7 +20,7 @@ class When:
 
 
 @dataclass(frozen=True)
-class Written:
+class FigureText:
     """One figure of a text.
 
     `low` and `high` bound the values that round to what is written. `whole_end` is where its unit

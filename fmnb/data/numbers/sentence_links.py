@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .columns import Column
 from .condition import Condition
+from .figure_text import FigureText
 from .link_columns import SURE, ColumnMention, fit, link_columns
 from .link_values import ValueMention, link_values, side
 from .no_claims import no_claim
@@ -16,7 +17,6 @@ from .periods import Periods, periods
 from .table import Table
 from .units import UNITS, convert
 from .words import Word, stem, words
-from .written import Written
 
 _COMPARED = re.compile(r"\s?[A-Za-z°%]*\s?(?:above|below|higher|lower|more|less|ahead|behind)\b")
 _NONE = re.compile(r"\b(?:no|without(?: an?)?|lack(?:s|ing)?(?: an?)?)\s(?:known |recorded |valid )?", re.I)
@@ -38,17 +38,17 @@ class Choice:
 class Limit:
     """A condition that a figure itself states: above 30 mpg, 8 cylinders."""
 
-    figure: Written
+    figure: FigureText
     condition: Condition
 
 
 @dataclass(frozen=True)
-class Linked:
+class SentenceLinks:
     """One sentence against one table. `claims` are the figures that say something about it."""
 
     text: str
     table: Table
-    figures: tuple[Written, ...]
+    figures: tuple[FigureText, ...]
     columns: tuple[ColumnMention, ...]
     values: tuple[Choice, ...]
     cues: tuple[Cue, ...]
@@ -56,7 +56,7 @@ class Linked:
     thresholds: tuple[Limit, ...] = ()
     exact: tuple[Limit, ...] = ()
     missing: tuple[Condition, ...] = ()
-    claims: tuple[Written, ...] = ()
+    claims: tuple[FigureText, ...] = ()
     conditions: frozenset[int] = field(default=frozenset())
 
     @property
@@ -81,7 +81,7 @@ class Linked:
         return len(self.columns) + 1.5 * len(self.values) + 0.5 * len(self.periods.conditions)
 
 
-def link(text: str, figures: Sequence[Written], table: Table, carried: Condition | None = None) -> Linked:
+def link(text: str, figures: Sequence[FigureText], table: Table, carried: Condition | None = None) -> SentenceLinks:
     """What a sentence names in a table.
 
     Args:
@@ -102,7 +102,9 @@ def link(text: str, figures: Sequence[Written], table: Table, carried: Condition
     values = [_choice(text, m, columns) for m in named] + flags
     cues = operations(text)
     missing, more = _missing(text, tokens, columns, cues)
-    base = Linked(text, table, tuple(figures), tuple(columns), tuple(sorted(values, key=lambda v: v.start)), (*cues, *more), found_periods)
+    base = SentenceLinks(
+        text, table, tuple(figures), tuple(columns), tuple(sorted(values, key=lambda v: v.start)), (*cues, *more), found_periods
+    )
     exact = _exact(base, tokens)
     thresholds = _thresholds(base)
     claims = [f for f in figures if f.kind != "date" and not no_claim(f, text)]
@@ -113,12 +115,14 @@ def link(text: str, figures: Sequence[Written], table: Table, carried: Condition
         values += [Choice((limit.condition,), limit.condition.start, limit.condition.end) for limit in exact]
         claims = [f for f in claims if f.start not in stated]
     values.sort(key=lambda v: v.start)
-    return Linked(
+    return SentenceLinks(
         text, table, tuple(figures), base.columns, tuple(values), base.cues, found_periods, thresholds, exact, missing, tuple(claims), held
     )
 
 
-def _columns(text: str, tokens: list[Word], figures: Sequence[Written], named: Sequence[ValueMention], table: Table) -> list[ColumnMention]:
+def _columns(
+    text: str, tokens: list[Word], figures: Sequence[FigureText], named: Sequence[ValueMention], table: Table
+) -> list[ColumnMention]:
     """Column mentions without those inside values, figures and units, and without the table's own name."""
     found = link_columns(text, tokens, table)
     values = [(m.start, m.end) for m in named]
@@ -176,7 +180,7 @@ def _choice(text: str, mention: ValueMention, columns: Sequence[ColumnMention]) 
     return Choice(options, mention.start, mention.end)
 
 
-def _exact(linked: Linked, tokens: Sequence[Word]) -> tuple[Limit, ...]:
+def _exact(linked: SentenceLinks, tokens: Sequence[Word]) -> tuple[Limit, ...]:
     """Whole numbers that stand beside a column of few of them: 8-cylinder, cluster 3."""
     found = []
     for figure in linked.figures:
@@ -200,7 +204,7 @@ def _exact(linked: Linked, tokens: Sequence[Word]) -> tuple[Limit, ...]:
     return tuple(found)
 
 
-def _mentions_of_few(linked: Linked, tokens: Sequence[Word]) -> list[tuple[Column, int, int]]:
+def _mentions_of_few(linked: SentenceLinks, tokens: Sequence[Word]) -> list[tuple[Column, int, int]]:
     """Every mention of a column of few whole numbers, not only its best one."""
     found = [(m.column, m.start, m.end) for m in linked.columns if m.column.few]
     for column in {m.column.name: m.column for m in linked.columns if m.column.few and m.score >= SURE}.values():
@@ -210,7 +214,7 @@ def _mentions_of_few(linked: Linked, tokens: Sequence[Word]) -> list[tuple[Colum
     return found
 
 
-def _thresholds(linked: Linked) -> tuple[Limit, ...]:
+def _thresholds(linked: SentenceLinks) -> tuple[Limit, ...]:
     """Bounds on a named column, or on one of the figure's unit: above 30 mpg, at least 40."""
     found = []
     for figure in linked.figures:
@@ -230,7 +234,7 @@ def _thresholds(linked: Linked) -> tuple[Limit, ...]:
     return tuple(found)
 
 
-def _threshold(figure: Written, column: Column, value: float) -> Condition:
+def _threshold(figure: FigureText, column: Column, value: float) -> Condition:
     return Condition(column.name, figure.bound, value, figure.start, figure.end)  # type: ignore[arg-type]
 
 
@@ -252,12 +256,12 @@ def _missing(text: str, tokens: list[Word], columns: list[ColumnMention], cues: 
     return tuple(found), more
 
 
-def gap(mention: ColumnMention, figure: Written) -> int:
+def gap(mention: ColumnMention, figure: FigureText) -> int:
     """Characters between a mention and a figure."""
     return max(mention.start - figure.end, figure.start - mention.end, 0)
 
 
-def in_unit_of(figure: Written, column: Column) -> float | None:
+def in_unit_of(figure: FigureText, column: Column) -> float | None:
     """The figure's value in the column's unit; None if the units cannot be compared."""
     if figure.unit and column.unit and figure.unit != column.unit:
         return convert(figure.value, figure.unit, column.unit)
